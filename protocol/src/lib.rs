@@ -1,0 +1,30 @@
+//! The pure core of backupmanager.
+//!
+//! Nothing here opens a socket or a file, reads a clock, draws a random number, starts a thread or
+//! awaits. The time and the random source are arguments ([`Time`], [`Entropy`]), collections that
+//! decide anything are ordered, so that a seed replays a whole mesh.
+//!
+//! The rooms, from the ground up (imports go downwards only):
+//!
+//! - words: [`id`], [`time`], [`limits`], [`entropy`], [`cbor`], [`key`];
+//! - bytes at rest: [`tar`], [`chunk`], [`seal`], [`object`], [`manifest`], [`contents`],
+//!   [`archive`];
+//! - what spreads: [`record`], [`membership`], [`catalog`], [`order`];
+//! - machines: [`sync`], [`placement`], [`fetch`], [`engine`];
+//! - what people ask for: [`job`], [`control`].
+//!
+//! FORMAT.md and WIRE.md, beside this crate's manifest, describe every byte.
+
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
+
+pub mod cbor;
+pub mod entropy;
+pub mod id;
+pub mod key;
+pub mod limits;
+pub mod time;
+
+pub use entropy::Entropy;
+pub use id::{ArchiveId, ChunkId, JobId, MeshId, NodeId, OrderId, SealedId};
+pub use time::Time;
