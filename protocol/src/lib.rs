@@ -23,6 +23,7 @@ pub mod entropy;
 pub mod id;
 pub mod key;
 pub mod limits;
+pub mod tar;
 pub mod time;
 
 pub use entropy::Entropy;
