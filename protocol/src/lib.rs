@@ -18,11 +18,17 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+pub mod archive;
 pub mod cbor;
+pub mod chunk;
+pub mod contents;
 pub mod entropy;
 pub mod id;
 pub mod key;
 pub mod limits;
+pub mod manifest;
+pub mod object;
+pub mod seal;
 pub mod tar;
 pub mod time;
 
