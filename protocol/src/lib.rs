@@ -19,16 +19,22 @@
 #![forbid(unsafe_code)]
 
 pub mod archive;
+pub mod catalog;
 pub mod cbor;
 pub mod chunk;
 pub mod contents;
+pub mod engine;
 pub mod entropy;
 pub mod id;
 pub mod key;
 pub mod limits;
 pub mod manifest;
+pub mod membership;
 pub mod object;
+pub mod order;
+pub mod record;
 pub mod seal;
+pub mod sync;
 pub mod tar;
 pub mod time;
 
