@@ -1,0 +1,51 @@
+//! What can be asked of a node, and how it answers: one vocabulary for the command line, the pages,
+//! the REST bridge and the orders of other nodes.
+//!
+//! A [`Request`] is answered by any number of [`Event`]s (progress, lines of a transcript, warnings)
+//! and then by exactly one [`Reply`] or [`Failure`]. All are plain values: they carry no rights, so
+//! whoever executes a request asks first who sent it. Lists are bounded, and where an answer could
+//! be larger than a frame it comes in pages that begin where the last one ended.
+//!
+//! In CBOR (between processes) paths are byte strings. In JSON (`--json`, REST) they are text, in
+//! which [`RawPath`] writes what is not UTF-8 as escapes. Units are part of each field's name:
+//! `_bytes`, `_ms` (a [`Time`](crate::Time) is milliseconds since 1970, other `_ms` are durations).
+
+mod archive;
+mod event;
+mod failure;
+mod frame;
+mod mesh;
+mod path;
+mod reply;
+mod request;
+mod restore;
+mod run;
+mod status;
+mod store;
+mod ticket;
+
+pub use archive::{
+    ArchiveContents, ArchiveList, ArchiveRef, ArchiveRemove, ArchiveReport, ArchiveTransfer,
+    Archives, Contents, ContentsEntry, EntryKind, Holder, HolderState, PATTERN_BYTES_MAX,
+    PATTERNS_MAX, Removed, Transferred, Verified,
+};
+pub use event::{Event, Progress};
+pub use failure::{Failure, FailureCode};
+pub use frame::{
+    AskFrame, CONTROL_FRAME_BYTES_MAX, EVENT_BYTES_MAX, EndFrame, REQUEST_BYTES_MAX, TellFrame,
+};
+pub use mesh::{
+    Connection, Expelled, GrantChange, INVITE_MS_DEFAULT, INVITE_MS_MAX, Invited, Joined,
+    MemberReport, MeshExpel, MeshInvite, NodeRef, ReplicaLeft, Right, Role,
+};
+pub use path::{RawPath, RawPathError};
+pub use reply::{Issue, Issues, NodeName, Outcome, PAGE_ENTRIES_MAX, Page, Reply};
+pub use request::{JobEdit, JobRun, Request, RequestError, RunList};
+pub use restore::{ArchiveExport, ArchiveRestore, Exported, Overwrite, RestorePlan, Restored};
+pub use run::{JobReport, RunDetail, RunReport, RunState, TRANSCRIPT_LINES_MAX, TranscriptLine};
+pub use status::{Health, StatusReport, WorkerReport, WorkerState};
+pub use store::{Damage, StoreChecked, StoreCollected, StoreRebuilt, StoreStats};
+pub use ticket::{TICKET_BYTES_MAX, Ticket, TicketError};
+
+#[cfg(test)]
+mod tests;

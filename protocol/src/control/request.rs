@@ -1,0 +1,236 @@
+//! Everything that can be asked.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ArchiveContents, ArchiveExport, ArchiveList, ArchiveRef, ArchiveRemove, ArchiveRestore,
+    ArchiveTransfer, GrantChange, INVITE_MS_MAX, MeshExpel, MeshInvite, NodeRef, PAGE_ENTRIES_MAX,
+    PATTERN_BYTES_MAX, PATTERNS_MAX, RawPath, Ticket,
+};
+use crate::{
+    Time,
+    job::{JobError, JobSpec, Name},
+};
+
+/// One thing asked of one node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// How the node is. Answered by `Reply::Status`.
+    Status,
+    /// What its long-lived activities do. Answered by `Reply::Workers`.
+    Workers,
+    /// Let one more node in; founds the mesh when there is none. Answered by `Reply::Invited`.
+    MeshInvite(MeshInvite),
+    /// Join the mesh of a ticket; refused when the node already has one. `Reply::Joined`.
+    MeshJoin {
+        /// What the inviter printed.
+        ticket: Ticket,
+    },
+    /// All members. Answered by `Reply::Members`.
+    MeshList,
+    /// One member. Answered by `Reply::Member`.
+    MeshShow {
+        /// Which.
+        node: NodeRef,
+    },
+    /// Shut a member out. Answered by `Reply::Expelled`.
+    MeshExpel(MeshExpel),
+    /// Change what a member may do. Answered by `Reply::Member`.
+    MeshGrant(GrantChange),
+    /// Add a job. Answered by `Reply::Job`.
+    JobAdd(JobSpec),
+    /// Replace what a job says. Answered by `Reply::Job`.
+    JobEdit(JobEdit),
+    /// All jobs of the node. Answered by `Reply::Jobs`.
+    JobList,
+    /// One job. Answered by `Reply::Job`.
+    JobShow {
+        /// Which.
+        job: Name,
+    },
+    /// Run a job now. Answered by `Reply::RunStarted` or, when waiting, `Reply::RunEnded`.
+    JobRun(JobRun),
+    /// Forget a job; its archives stay. Answered by `Reply::Done`.
+    JobRemove {
+        /// Which.
+        job: Name,
+    },
+    /// The last runs. Answered by `Reply::Runs`.
+    RunList(RunList),
+    /// One run with its transcript. Answered by `Reply::Run`.
+    RunShow {
+        /// Its number.
+        run: u64,
+    },
+    /// Stop a run; what it had stored stays for the next one. Answered by `Reply::RunEnded`.
+    RunCancel {
+        /// Its number.
+        run: u64,
+    },
+    /// Archives that the node knows of. Answered by `Reply::Archives`.
+    ArchiveList(ArchiveList),
+    /// One archive and who holds it. Answered by `Reply::Archive`.
+    ArchiveShow(ArchiveRef),
+    /// Members of an archive. Answered by `Reply::Contents`.
+    ArchiveContents(ArchiveContents),
+    /// Read every byte of an archive that lies here. Answered by `Reply::Verified`.
+    ArchiveVerify(ArchiveRef),
+    /// Write the plain tar. Answered by `Reply::Exported`.
+    ArchiveExport(ArchiveExport),
+    /// Put files back. Answered by `Reply::RestorePlan` or `Reply::Restored`.
+    ArchiveRestore(ArchiveRestore),
+    /// Drop an archive. Answered by `Reply::Removed`.
+    ArchiveRemove(ArchiveRemove),
+    /// Have a node hold a copy, whatever the placement says. Answered by `Reply::Transferred`.
+    ArchiveTransfer(ArchiveTransfer),
+    /// How full the chunk store is. Answered by `Reply::StoreStats`.
+    StoreStats,
+    /// Compare packs and index. Answered by `Reply::StoreChecked`.
+    StoreCheck {
+        /// Read and hash every object too, not only the frames.
+        read_data: bool,
+    },
+    /// Make the index again from the packs alone. Answered by `Reply::StoreRebuilt`.
+    StoreRebuild,
+    /// Free what no archive needs. Answered by `Reply::StoreCollected`.
+    StoreGc {
+        /// Only say what would be freed.
+        dry_run: bool,
+    },
+}
+
+/// A job as it shall be, and the state it was changed from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobEdit {
+    /// The job's name until now.
+    pub job: Name,
+    /// All of what it shall be; another name renames it.
+    pub spec: JobSpec,
+    /// `updated_ms` of the job that was read before: when somebody else changed it meanwhile, the
+    /// edit is a [`FailureCode::Conflict`](super::FailureCode::Conflict).
+    pub based_on_ms: Time,
+}
+
+/// A run that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobRun {
+    /// Which job.
+    pub job: Name,
+    /// Answer when it has ended, with its progress as events, instead of when it has begun.
+    pub wait: bool,
+}
+
+/// Which runs to list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunList {
+    /// Of this job only.
+    pub job: Option<Name>,
+    /// The newest so many.
+    pub limit: u32,
+}
+
+/// A request that breaks a bound, whatever the node's state is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// The job is refused.
+    #[error("the job is refused")]
+    Job(#[source] JobError),
+    /// A path that is not absolute: the daemon has another working directory than its caller.
+    #[error("{what} {path} is not an absolute path")]
+    Path {
+        /// Which argument.
+        what: &'static str,
+        /// What it was.
+        path: RawPath,
+    },
+    /// A number out of its range.
+    #[error("{what} is {value}, it must be between {min} and {max}")]
+    Range {
+        /// Which argument.
+        what: &'static str,
+        /// What it was.
+        value: u64,
+        /// The least.
+        min: u64,
+        /// The most.
+        max: u64,
+    },
+    /// Too many patterns, or one that is too long or empty.
+    #[error("at most {PATTERNS_MAX} patterns of 1 to {PATTERN_BYTES_MAX} bytes are allowed")]
+    Patterns,
+    /// A change that changes nothing.
+    #[error("nothing to change was named")]
+    NoChange,
+}
+
+impl Request {
+    /// Whether every argument is within its bounds. Whoever takes a request from outside calls it.
+    ///
+    /// # Errors
+    /// The first argument that is not.
+    pub fn validate(&self) -> Result<(), RequestError> {
+        match self {
+            Self::MeshInvite(invite) => range("expires_ms", invite.expires_ms, 1, INVITE_MS_MAX),
+            Self::MeshGrant(change) if change.is_empty() => Err(RequestError::NoChange),
+            Self::JobAdd(spec) | Self::JobEdit(JobEdit { spec, .. }) => {
+                spec.validate().map_err(RequestError::Job)
+            }
+            Self::RunList(list) => range("limit", list.limit.into(), 1, PAGE_ENTRIES_MAX.into()),
+            Self::ArchiveList(list) => list.page.validate(),
+            Self::ArchiveContents(contents) => {
+                contents.page.validate()?;
+                patterns(&contents.patterns)
+            }
+            Self::ArchiveExport(export) => absolute("the file to write", &export.to),
+            Self::ArchiveRestore(restore) => {
+                patterns(&restore.patterns)?;
+                restore.to.as_ref().map_or(Ok(()), |to| absolute("the destination", to))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it is of no use once its caller has gone: then it is cancelled, while everything that
+    /// changes something goes on. A caller who wants a change to stop says so.
+    #[must_use]
+    pub fn ends_with_its_caller(&self) -> bool {
+        matches!(
+            self,
+            Self::ArchiveContents(_)
+                | Self::ArchiveVerify(_)
+                | Self::StoreCheck { .. }
+                | Self::ArchiveRestore(ArchiveRestore { plan: true, .. })
+        )
+    }
+}
+
+pub(super) fn range(
+    what: &'static str,
+    value: u64,
+    min: u64,
+    max: u64,
+) -> Result<(), RequestError> {
+    if (min..=max).contains(&value) {
+        Ok(())
+    } else {
+        Err(RequestError::Range { what, value, min, max })
+    }
+}
+
+fn absolute(what: &'static str, path: &RawPath) -> Result<(), RequestError> {
+    if path.0.first() == Some(&b'/') {
+        Ok(())
+    } else {
+        Err(RequestError::Path { what, path: path.clone() })
+    }
+}
+
+fn patterns(patterns: &[String]) -> Result<(), RequestError> {
+    let fits = |p: &String| (1..=PATTERN_BYTES_MAX).contains(&p.len());
+    if patterns.len() <= PATTERNS_MAX && patterns.iter().all(fits) {
+        Ok(())
+    } else {
+        Err(RequestError::Patterns)
+    }
+}

@@ -1,0 +1,177 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::{
+    SealedId, Time, cbor,
+    job::{CustomDir, JobConfig, JobSpec},
+};
+
+fn round<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -> T {
+    cbor::decode("value", &cbor::encode(value), CONTROL_FRAME_BYTES_MAX).unwrap()
+}
+
+fn archive(name: &str) -> ArchiveRef {
+    ArchiveRef { name: name.parse().unwrap(), node_of: Some("jerry".parse().unwrap()) }
+}
+
+fn restore() -> ArchiveRestore {
+    ArchiveRestore {
+        archive: archive("a"),
+        patterns: vec!["*.conf".into()],
+        to: Some(RawPath(b"/tmp/\xff".to_vec())),
+        plan: false,
+        overwrite: Overwrite::Changed,
+    }
+}
+
+fn verified() -> Verified {
+    Verified {
+        archive: "a".into(),
+        objects: 3,
+        bytes: 99,
+        missing: vec![SealedId([7; 32])],
+        missing_total: 1,
+        damaged: Vec::new(),
+        damaged_total: 0,
+        sha256_matches: None,
+        duration_ms: 5,
+    }
+}
+
+#[test]
+fn frames_go_both_ways() {
+    let spec =
+        JobSpec::new("j".parse().unwrap(), JobConfig::CustomDir(CustomDir::new("/srv/data")));
+    let requests = [
+        Request::Status,
+        Request::JobAdd(spec),
+        Request::ArchiveRestore(restore()),
+        Request::MeshJoin { ticket: "bm1-secret".parse().unwrap() },
+        Request::MeshShow { node: "ab".repeat(32).parse().unwrap() },
+        Request::StoreGc { dry_run: true },
+    ];
+    for request in requests {
+        let frame = AskFrame::Request(Box::new(request));
+        assert_eq!(round(&frame), frame);
+    }
+    let end = TellFrame::End(EndFrame::from(Ok(Reply::Verified(verified()))));
+    assert_eq!(round(&end), end);
+    let failure = Failure::new(FailureCode::Busy, "cannot run j", "it runs").hint("wait");
+    let end = TellFrame::End(EndFrame::from(Err(failure)));
+    assert_eq!(round(&end), end);
+}
+
+#[test]
+fn json_names_its_units_and_writes_ids_and_paths_as_text() {
+    let json = serde_json::to_value(Reply::Verified(verified())).unwrap();
+    assert_eq!(json["verified"]["missing"][0], "07".repeat(32));
+    assert_eq!(json["verified"]["duration_ms"], 5);
+    let json = serde_json::to_value(Request::ArchiveRestore(restore())).unwrap();
+    assert_eq!(json["archive_restore"]["to"], "/tmp/\\xff");
+    assert_eq!(json["archive_restore"]["archive"]["node_of"], "jerry");
+    let back: Request = serde_json::from_value(json).unwrap();
+    assert_eq!(back, Request::ArchiveRestore(restore()));
+}
+
+#[test]
+fn a_ticket_does_not_print() {
+    let request = Request::MeshJoin { ticket: "bm1-verysecret".parse().unwrap() };
+    let printed = format!("{request:?}");
+    assert!(!printed.contains("verysecret"), "{printed}");
+    let wrong = "two words".parse::<Ticket>().unwrap_err().to_string();
+    assert!(!wrong.contains("two"), "{wrong}");
+}
+
+#[test]
+fn requests_that_break_a_bound_are_refused_with_the_reason() {
+    let refused = |request: Request| request.validate().unwrap_err().to_string();
+    let relative = ArchiveRestore { to: Some(RawPath(b"here".to_vec())), ..restore() };
+    assert_eq!(
+        refused(Request::ArchiveRestore(relative)),
+        "the destination here is not an absolute path"
+    );
+    let page = Page { from: 0, limit: PAGE_ENTRIES_MAX + 1 };
+    let list = ArchiveList { job: None, node_of: None, page };
+    assert_eq!(refused(Request::ArchiveList(list)), "limit is 4097, it must be between 1 and 4096");
+    let grant = GrantChange {
+        node: "tom".parse().unwrap(),
+        allow: BTreeSet::new(),
+        deny: BTreeSet::new(),
+        quota_bytes: None,
+    };
+    assert_eq!(refused(Request::MeshGrant(grant)), "nothing to change was named");
+    let many = ArchiveRestore { patterns: vec!["x".into(); PATTERNS_MAX + 1], ..restore() };
+    assert!(refused(Request::ArchiveRestore(many)).starts_with("at most 256 patterns"));
+    let invite = MeshInvite { role: Role::Storage, quota_bytes: None, expires_ms: 0 };
+    assert!(refused(Request::MeshInvite(invite)).starts_with("expires_ms is 0"));
+    assert_eq!(Request::ArchiveRestore(restore()).validate(), Ok(()));
+}
+
+#[test]
+fn only_questions_end_with_their_caller() {
+    assert!(Request::StoreCheck { read_data: true }.ends_with_its_caller());
+    assert!(Request::ArchiveVerify(archive("a")).ends_with_its_caller());
+    assert!(!Request::ArchiveRestore(restore()).ends_with_its_caller());
+    assert!(!Request::StoreRebuild.ends_with_its_caller());
+    let run = JobRun { job: "j".parse().unwrap(), wait: true };
+    assert!(!Request::JobRun(run).ends_with_its_caller());
+}
+
+#[test]
+fn damage_makes_a_reply_fail_and_small_losses_make_it_warn() {
+    assert_eq!(Reply::Verified(verified()).outcome(), Outcome::Failed);
+    let whole = Verified { missing_total: 0, ..verified() };
+    assert_eq!(Reply::Verified(whole.clone()).outcome(), Outcome::Done);
+    let wrong = Verified { sha256_matches: Some(false), ..whole };
+    assert_eq!(Reply::Verified(wrong).outcome(), Outcome::Failed);
+    let mut run = RunReport {
+        run: 1,
+        job: "j".into(),
+        state: RunState::Success,
+        started_ms: Time(1),
+        ended_ms: None,
+        archive: None,
+        entries: 0,
+        stream_bytes: 0,
+        known_bytes: 0,
+        stored_bytes: 0,
+        warnings: 0,
+        progress: None,
+        failure: None,
+    };
+    assert_eq!(Reply::RunEnded(run.clone()).outcome(), Outcome::Done);
+    run.state = RunState::Warnings;
+    assert_eq!(Reply::RunEnded(run.clone()).outcome(), Outcome::Warnings);
+    run.state = RunState::Failed;
+    assert_eq!(Reply::RunEnded(run.clone()).outcome(), Outcome::Failed);
+    assert_eq!(Reply::Runs(vec![run]).outcome(), Outcome::Done);
+}
+
+#[test]
+fn issues_are_all_counted_and_boundedly_listed() {
+    let mut issues = Issues::default();
+    let issue =
+        Issue { path: RawPath(b"a".to_vec()), what: "owner".into(), why: "no right".into() };
+    for _ in 0..1_000 {
+        issues.push(issue.clone());
+    }
+    assert_eq!((issues.total, issues.first.len()), (1_000, Issues::LISTED_MAX));
+}
+
+#[test]
+fn progress_is_measured_by_bytes_where_they_are_known() {
+    let progress = Progress { done: 1, total: Some(4), ..Progress::default() };
+    assert_eq!(progress.per_mille(), Some(250));
+    let progress = Progress { bytes_done: 7, bytes_total: Some(10), ..progress };
+    assert_eq!(progress.per_mille(), Some(700));
+    let progress = Progress { bytes_done: 70, ..progress };
+    assert_eq!(progress.per_mille(), Some(1_000), "a source that grew");
+    assert_eq!(Progress::default().per_mille(), None);
+}
+
+#[test]
+fn a_failure_tells_every_cause_once() {
+    let cause = "".parse::<crate::job::Name>().unwrap_err();
+    let failure = Failure::caused(FailureCode::Invalid, "cannot add the job", &cause);
+    assert_eq!(failure.to_string(), "cannot add the job: a name needs at least one character");
+}

@@ -1,0 +1,205 @@
+//! The job kind that backs up a directory: its configuration and the rules for each key.
+
+use serde::{Deserialize, Serialize};
+
+use super::{JobError, PATH_BYTES_MAX};
+
+/// Most exclude patterns of one job.
+pub const EXCLUDES_MAX: usize = 1_000;
+
+/// The longest exclude pattern, bytes.
+pub const EXCLUDE_BYTES_MAX: usize = 1_024;
+
+/// Most commands after a restore.
+pub const RESTORE_COMMANDS_MAX: usize = 50;
+
+/// The longest command after a restore, bytes.
+pub const RESTORE_COMMAND_BYTES_MAX: usize = 4_096;
+
+/// How much of a refused text an error repeats, characters.
+const SHOWN_CHARS_MAX: usize = 80;
+
+/// A directory (or a single file) and what is left out of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CustomDir {
+    /// Absolute path of what is backed up.
+    pub source_path: String,
+    /// Patterns as in a .gitignore, relative to `source_path`: `cache/`, `*.tmp`, `!keep.tmp`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excludes: Vec<String>,
+    /// What a restore does besides putting the files back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<RestoreBlock>,
+}
+
+/// What a restore does besides putting the files back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RestoreBlock {
+    /// A user that is made when it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_user: Option<SystemUser>,
+    /// A unit that is installed and started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub systemd_service: Option<SystemdService>,
+    /// Owner and mode of the restored directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<Permissions>,
+    /// Commands that run last, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub post_restore_commands: Vec<String>,
+}
+
+/// A user of the machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SystemUser {
+    /// Login name.
+    pub name: String,
+    /// Home directory.
+    pub home: String,
+    /// Login shell.
+    pub shell: String,
+}
+
+/// A systemd unit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SystemdService {
+    /// Name of the unit, with or without `.service`.
+    pub name: String,
+    /// Where its file lies among the restored ones.
+    pub service_file: String,
+}
+
+/// Owner and mode.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Permissions {
+    /// `user` or `user:group`.
+    pub owner: String,
+    /// Octal digits, as chmod takes them.
+    pub mode: String,
+}
+
+impl CustomDir {
+    /// A directory of which everything is backed up.
+    #[must_use]
+    pub fn new(source_path: impl Into<String>) -> Self {
+        Self { source_path: source_path.into(), excludes: Vec::new(), restore: None }
+    }
+
+    pub(super) fn validate(&self) -> Result<(), JobError> {
+        absolute("source_path", &self.source_path)?;
+        count("excludes", self.excludes.len(), EXCLUDES_MAX)?;
+        for pattern in &self.excludes {
+            text("exclude pattern", pattern, EXCLUDE_BYTES_MAX)?;
+        }
+        self.restore.as_ref().map_or(Ok(()), RestoreBlock::validate)
+    }
+}
+
+impl RestoreBlock {
+    /// The keys that are set, for a message.
+    pub(super) fn parts(&self) -> Vec<&'static str> {
+        [
+            ("system_user", self.system_user.is_some()),
+            ("systemd_service", self.systemd_service.is_some()),
+            ("permissions", self.permissions.is_some()),
+            ("post_restore_commands", !self.post_restore_commands.is_empty()),
+        ]
+        .into_iter()
+        .filter_map(|(key, set)| set.then_some(key))
+        .collect()
+    }
+
+    fn validate(&self) -> Result<(), JobError> {
+        if let Some(user) = &self.system_user {
+            account("system_user.name", &user.name)?;
+            absolute("system_user.home", &user.home)?;
+            absolute("system_user.shell", &user.shell)?;
+        }
+        if let Some(unit) = &self.systemd_service {
+            unit_name(&unit.name)?;
+            absolute("systemd_service.service_file", &unit.service_file)?;
+        }
+        if let Some(permissions) = &self.permissions {
+            let (user, group) =
+                permissions.owner.split_once(':').unwrap_or((&permissions.owner, "root"));
+            account("permissions.owner", user)?;
+            account("permissions.owner", group)?;
+            octal(&permissions.mode)?;
+        }
+        count("post_restore_commands", self.post_restore_commands.len(), RESTORE_COMMANDS_MAX)?;
+        self.post_restore_commands
+            .iter()
+            .try_for_each(|c| text("post_restore_commands", c, RESTORE_COMMAND_BYTES_MAX))
+    }
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS_MAX).collect()
+}
+
+fn count(what: &'static str, count: usize, count_max: usize) -> Result<(), JobError> {
+    if count > count_max { Err(JobError::TooMany { what, count, count_max }) } else { Ok(()) }
+}
+
+fn absolute(what: &'static str, path: &str) -> Result<(), JobError> {
+    let why = if !path.starts_with('/') {
+        "is not an absolute path"
+    } else if path.len() > PATH_BYTES_MAX {
+        "is longer than any path can be"
+    } else if path.contains('\0') {
+        "has a zero byte in it"
+    } else if path.split('/').any(|part| part == "..") {
+        "has '..' in it"
+    } else {
+        return Ok(());
+    };
+    Err(JobError::Path { what, path: shown(path), why })
+}
+
+fn refuse(what: &'static str, text: &str, why: &'static str) -> Result<(), JobError> {
+    Err(JobError::Text { what, text: shown(text), why })
+}
+
+fn text(what: &'static str, text: &str, bytes_max: usize) -> Result<(), JobError> {
+    if text.trim().is_empty() {
+        refuse(what, text, "is empty")
+    } else if text.len() > bytes_max {
+        refuse(what, text, "is too long")
+    } else if text.contains(['\0', '\n', '\r']) {
+        refuse(what, text, "has a line break or a zero byte in it")
+    } else {
+        Ok(())
+    }
+}
+
+fn account(what: &'static str, name: &str) -> Result<(), JobError> {
+    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if (1..=32).contains(&name.len()) && name.chars().all(inner) && !name.starts_with(['-', '.']) {
+        Ok(())
+    } else {
+        refuse(what, name, "is not the name of a user or group")
+    }
+}
+
+fn unit_name(name: &str) -> Result<(), JobError> {
+    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '@' | ':');
+    if (1..=200).contains(&name.len()) && name.chars().all(inner) && !name.starts_with(['-', '.']) {
+        Ok(())
+    } else {
+        refuse("systemd_service.name", name, "is not the name of a unit")
+    }
+}
+
+fn octal(mode: &str) -> Result<(), JobError> {
+    let digits = mode.bytes().all(|b| (b'0'..=b'7').contains(&b));
+    if digits && matches!(mode.len(), 3 | 4) {
+        Ok(())
+    } else {
+        refuse("permissions.mode", mode, "is not three or four octal digits")
+    }
+}
