@@ -1,0 +1,14 @@
+//! Everything of backupmanager that touches the world.
+//!
+//! `main` parses the command line ([`cli`]) and either talks to a daemon over its Unix socket or
+//! becomes one ([`daemon`]). Inside the daemon one driver owns the engine of `protocol` and carries
+//! out what it decides: [`net`] speaks libp2p, [`db`] keeps records and state in redb, [`chunks`]
+//! keeps sealed objects in packs, [`ingest`] turns a source into an archive, [`replicate`] fetches
+//! what other nodes entrusted to this one, [`restore`] puts archives back.
+//!
+//! What needs the rights of root (reading any directory, restoring owners) sits behind the seam of
+//! [`agent`]: in the demo and in tests one process plays both parts.
+
+pub mod chunks;
+pub mod db;
+pub mod sys;
