@@ -11,4 +11,5 @@
 
 pub mod chunks;
 pub mod db;
+pub mod source;
 pub mod sys;
