@@ -9,7 +9,9 @@
 //! What needs the rights of root (reading any directory, restoring owners) sits behind the seam of
 //! [`agent`]: in the demo and in tests one process plays both parts.
 
+pub mod agent;
 pub mod chunks;
 pub mod db;
+pub mod restore;
 pub mod source;
 pub mod sys;
