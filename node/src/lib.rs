@@ -10,8 +10,10 @@
 //! [`agent`]: in the demo and in tests one process plays both parts.
 
 pub mod agent;
+pub mod archive;
 pub mod chunks;
 pub mod db;
+pub mod ingest;
 pub mod restore;
 pub mod source;
 pub mod sys;
