@@ -14,6 +14,8 @@ pub mod archive;
 pub mod chunks;
 pub mod db;
 pub mod ingest;
+pub mod net;
+pub mod replicate;
 pub mod restore;
 pub mod source;
 pub mod sys;
