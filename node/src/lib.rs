@@ -12,10 +12,15 @@
 pub mod agent;
 pub mod archive;
 pub mod chunks;
+pub mod cli;
+pub mod config;
+pub mod daemon;
 pub mod db;
+pub mod demo;
 pub mod ingest;
 pub mod net;
 pub mod replicate;
 pub mod restore;
+pub mod socket;
 pub mod source;
 pub mod sys;

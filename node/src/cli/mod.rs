@@ -1,0 +1,208 @@
+//! The command line: what a person or a script types, and what it prints.
+//!
+//! Commands that ask something of a daemon become a [`Request`] and go
+//! over its Unix socket; `serve`, `agent` and `demo` become programs of their own, which `main`
+//! hands in as [`Programs`]. Answers go to the standard output, everything else (progress, warnings,
+//! hints) to the error stream, so that a pipe or `--json` carries the answer only. With `--json`
+//! that is one document: the reply under its name, or `{"failure": …}`. Exit codes are [`Exit`].
+
+mod archive;
+mod exit;
+mod format;
+mod job;
+mod mesh;
+mod process;
+mod progress;
+mod qr;
+mod run;
+mod serve;
+mod session;
+mod store;
+mod value;
+mod view;
+
+use std::{io::Write, path::PathBuf, process::ExitCode};
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use protocol::control::Request;
+
+pub use exit::{Exit, Stop};
+pub use format::bytes;
+pub use process::{Kind, before_threads, network_runtime};
+pub use serve::{AgentConfig, Programs};
+
+use crate::config::socket_of;
+use session::Session;
+
+const EXAMPLES: &str = "\
+First steps, on the first server:
+  backupmanager serve --data /var/lib/backupmanager
+  backupmanager mesh invite --role operator
+On the second one, with the ticket that this prints:
+  backupmanager serve --data /var/lib/backupmanager
+  backupmanager mesh join -
+Back a directory up, keep one copy on the other server, get it back:
+  backupmanager job add custom_dir notes /srv/notes --exclude '*.tmp' --copies 1
+  backupmanager job run notes --wait
+  backupmanager archive list
+  backupmanager archive restore jerry_notes_20260508 --to /tmp/notes
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with warnings, 10 no daemon answers, 11 busy,
+130 interrupted.";
+
+/// Backs servers up to each other: sealed copies on your own and your friends' machines.
+#[derive(Debug, Parser)]
+#[command(name = "backupmanager", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(arg_required_else_help = true, infer_long_args = false)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Global options")]
+struct Global {
+    /// Data folder of the daemon; a command finds its control.sock there
+    #[arg(long, global = true, env = "BACKUPMANAGER_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Socket of the daemon, when it is not in its data folder
+    #[arg(long, global = true, env = "BACKUPMANAGER_SOCKET", value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Print the answer as one JSON document
+    #[arg(long, global = true)]
+    json: bool,
+    /// No progress and no notes, warnings only
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Be a node: run the daemon until it is stopped
+    Serve(serve::Serve),
+    /// Be the agent: do for the daemon what needs the rights of root
+    Agent(serve::Agent),
+    /// See it all work: two nodes, a backup, a lost server, a restore
+    Demo(serve::Demo),
+    /// How the node is
+    #[command(after_help = STATUS_EXAMPLES)]
+    Status,
+    /// What the daemon's long-lived activities do
+    #[command(after_help = WORKERS_EXAMPLES)]
+    Workers,
+    /// Invite, join, list and expel the servers that keep each other's copies
+    #[command(subcommand, after_help = mesh::EXAMPLES)]
+    Mesh(mesh::Mesh),
+    /// What is backed up: add, edit, list, run
+    #[command(subcommand, after_help = job::EXAMPLES)]
+    Job(job::Job),
+    /// What was done and is being done
+    #[command(subcommand, after_help = run::EXAMPLES)]
+    Run(run::Run),
+    /// The results: look into them, prove them, get them back
+    #[command(subcommand, after_help = archive::EXAMPLES)]
+    Archive(archive::Archive),
+    /// The chunk store: how full, whether sound, what can be freed
+    #[command(subcommand, after_help = store::EXAMPLES)]
+    Store(store::Store),
+    /// Print the completions of a shell
+    Completions(Completions),
+}
+
+const STATUS_EXAMPLES: &str = "\
+Examples:
+  backupmanager status
+  backupmanager status --json | jq -r .status.health";
+
+const WORKERS_EXAMPLES: &str = "\
+Examples:
+  backupmanager workers
+  backupmanager workers --json | jq '.workers[] | select(.errors_in_a_row > 0)'";
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  backupmanager completions bash > /etc/bash_completion.d/backupmanager
+  backupmanager completions fish > ~/.config/fish/completions/backupmanager.fish")]
+struct Completions {
+    /// bash, elvish, fish, powershell or zsh
+    shell: clap_complete::Shell,
+}
+
+impl Command {
+    fn run(self, global: &Global, programs: &Programs) -> Result<Exit, Stop> {
+        let socket = || socket_of(global.socket.as_deref(), global.data.as_deref());
+        let session = || Session::new(socket(), global.json, global.quiet);
+        match self {
+            Self::Serve(serve) => serve.run(global, programs),
+            Self::Agent(agent) => agent.run(programs),
+            Self::Demo(demo) => demo.run(programs),
+            Self::Status => session().run(Request::Status),
+            Self::Workers => session().run(Request::Workers),
+            Self::Mesh(mesh) => mesh.run(&mut session()),
+            Self::Job(job) => job.run(&mut session()),
+            Self::Run(run) => run.run(&mut session()),
+            Self::Archive(archive) => archive.run(&mut session()),
+            Self::Store(store) => store.run(&mut session()),
+            Self::Completions(completions) => complete(completions.shell),
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Serve(_) | Self::Agent(_) => Kind::Daemon,
+            _ => Kind::Command,
+        }
+    }
+}
+
+fn complete(shell: clap_complete::Shell) -> Result<Exit, Stop> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "backupmanager", &mut script);
+    std::io::stdout().write_all(&script)?;
+    Ok(Exit::Done)
+}
+
+/// Does what the command line of this process says. `main` calls it once, after
+/// [`before_threads`].
+#[must_use]
+pub fn run(programs: &Programs) -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are "errors" too; that their reader has gone is none of ours.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
+        }
+    };
+    let Cli { global, command } = cli;
+    process::set_up(command.kind());
+    match command.run(&global, programs) {
+        Ok(exit) => exit.into(),
+        Err(stop) => tell(&stop, global.json).into(),
+    }
+}
+
+/// Says why a command stopped: what, why, and what helps.
+fn tell(stop: &Stop, json: bool) -> Exit {
+    let Some(failure) = stop.failure() else { return stop.exit() };
+    let line = match failure.why.as_str() {
+        "" => format::clean(&failure.what),
+        _ => format::clean(&failure.to_string()),
+    };
+    let mut err = std::io::stderr().lock();
+    let _ = writeln!(err, "error: {line}");
+    if let Some(hint) = &failure.hint {
+        let _ = writeln!(err, "hint: {}", format::clean(hint));
+    }
+    if json {
+        let document = serde_json::json!({ "failure": failure });
+        let _ = writeln!(std::io::stdout(), "{document:#}");
+    }
+    stop.exit()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+use clap::CommandFactory;
+
+use super::*;
+
+/// Every command that does something, by its words.
+fn leaves(command: &clap::Command, words: &str, found: &mut Vec<(String, clap::Command)>) {
+    for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+        let words = format!("{words} {}", sub.get_name());
+        if sub.has_subcommands() {
+            leaves(sub, &words, found);
+        } else {
+            found.push((words, sub.clone()));
+        }
+    }
+}
+
+fn all() -> Vec<(String, clap::Command)> {
+    let mut command = Cli::command();
+    command.build();
+    let mut found = Vec::new();
+    leaves(&command, "backupmanager", &mut found);
+    found
+}
+
+#[test]
+fn clap_finds_no_fault_in_the_commands() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_command_of_the_design_is_there() {
+    let words: Vec<_> = all().into_iter().map(|(words, _)| words).collect();
+    for group in [
+        "serve agent demo status workers completions",
+        "mesh: invite join list show grant expel",
+        "job: list show run remove edit add:custom_dir",
+        "run: list show cancel",
+        "archive: list show contents verify export restore transfer remove",
+        "store: stats check rebuild gc",
+    ] {
+        let (prefix, names) = group.split_once(": ").unwrap_or(("", group));
+        for name in names.split(' ') {
+            let words_wanted = format!("backupmanager {prefix} {}", name.replace(':', " "));
+            let words_wanted = words_wanted.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(words.contains(&words_wanted), "{words_wanted}");
+        }
+    }
+}
+
+#[test]
+fn every_help_teaches_by_examples_that_parse() {
+    let mut parsed = 0;
+    for (words, mut command) in all() {
+        let help = command.render_long_help().to_string();
+        assert!(help.contains("Examples:"), "{words} has no examples");
+        assert!(help.contains("--json"), "{words} does not tell of --json");
+        let after = help.split_once("Examples:").unwrap().1;
+        let examples = after.lines().map(str::trim).filter(|l| l.starts_with("backupmanager "));
+        for example in examples {
+            let typed = example.split(['|', '>', '<']).next().unwrap().replace('\'', "");
+            let typed: Vec<_> = typed.split_whitespace().collect();
+            Cli::try_parse_from(&typed).unwrap_or_else(|error| panic!("{example}: {error}"));
+            assert!(example.starts_with(&words), "{example} stands under {words}");
+            parsed += 1;
+        }
+    }
+    assert!(parsed > 40, "{parsed}");
+}
+
+#[test]
+fn values_that_make_no_sense_are_refused_with_the_reason() {
+    let refused = |line: &str| {
+        let error = Cli::try_parse_from(line.split(' ')).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{line}");
+        error.to_string()
+    };
+    for (line, wanted) in [
+        ("backupmanager job add custom_dir a/b /srv", "'/' cannot be in a name"),
+        ("backupmanager job add custom_dir a", "<PATH>"),
+        ("backupmanager job add mysql a", "unrecognized subcommand 'mysql'"),
+        ("backupmanager mesh invite", "--role <ROLE>"),
+        ("backupmanager mesh invite --role admin", "[possible values: operator, storage]"),
+        ("backupmanager mesh invite --role storage --quota many", "a size such as 200G"),
+        ("backupmanager mesh invite --role storage --expires 31d", "at most 30d"),
+        ("backupmanager mesh grant tom --allow all", "the rights are see-status, run-job"),
+        ("backupmanager archive export a", "--to <PATH>"),
+        ("backupmanager archive restore a --overwrite maybe", "changed, always, never"),
+        ("backupmanager run show first", "invalid digit"),
+        ("backupmanager run list --limit 0", "0 is not in 1..=4096"),
+        ("backupmanager serve --listen localhost:1", "--listen"),
+        ("backupmanager serve --http 8080", "ADDRESS:PORT or unix:/absolute/path"),
+        ("backupmanager stauts", "similar subcommand exists: 'status'"),
+        ("backupmanager job edit a --enable --disable", "cannot be used with"),
+    ] {
+        let text = refused(line);
+        assert!(text.contains(wanted), "{line}: {text}");
+        assert!(text.contains("--help"), "{line}: {text}");
+    }
+}

@@ -1,0 +1,82 @@
+//! Answers as text for people. `--json` prints the reply itself instead.
+
+mod archive;
+mod job;
+mod listing;
+mod mesh;
+mod restore;
+mod status;
+mod store;
+
+use protocol::control::{Issues, Reply};
+
+pub(super) use listing::Listing;
+pub(super) use mesh::invited;
+
+use super::format::{Style, clean};
+
+/// An answer as text, ending with a line break.
+pub(super) fn text(reply: &Reply, style: &Style) -> String {
+    match reply {
+        Reply::Done => "done\n".to_owned(),
+        Reply::Status(report) => status::status(report, style),
+        Reply::Workers(workers) => status::workers(workers, style),
+        Reply::Invited(invited) => {
+            format!("{}\n\n{}", invited.ticket.reveal(), mesh::invited(invited, style))
+        }
+        Reply::Joined(joined) => mesh::joined(joined),
+        Reply::Members(members) => mesh::members(members, style),
+        Reply::Member(member) => mesh::member(member, style),
+        Reply::Expelled(expelled) => mesh::expelled(expelled),
+        Reply::Jobs(jobs) => job::jobs(jobs, style),
+        Reply::Job(report) => job::job(report, style),
+        Reply::RunStarted(run) => job::started(run),
+        Reply::RunEnded(run) => job::ended(run),
+        Reply::Runs(runs) => job::runs(runs, style),
+        Reply::Run(detail) => job::run(detail, style),
+        Reply::Archives(page) => archive::archives(&page.archives, style),
+        Reply::Archive(report) => archive::archive(report, style),
+        Reply::Contents(page) => {
+            let mut listing = Listing::new(false);
+            listing.page(page, style) + listing.end()
+        }
+        Reply::Verified(verified) => archive::verified(verified),
+        Reply::Removed(removed) => archive::removed(removed, style),
+        Reply::Transferred(transferred) => archive::transferred(transferred),
+        Reply::Exported(exported) => restore::exported(exported),
+        Reply::RestorePlan(plan) => restore::plan(plan),
+        Reply::Restored(restored) => restore::restored(restored),
+        Reply::StoreStats(stats) => store::stats(stats),
+        Reply::StoreChecked(checked) => store::checked(checked),
+        Reply::StoreRebuilt(rebuilt) => store::rebuilt(rebuilt),
+        Reply::StoreCollected(collected) => store::collected(collected),
+    }
+}
+
+/// Issues one a line under a heading; nothing when there are none.
+fn issues(heading: &str, issues: &Issues) -> String {
+    if issues.total == 0 {
+        return String::new();
+    }
+    let mut out = format!("\n{heading} ({}):\n", issues.total);
+    for issue in &issues.first {
+        out += &format!("  {}: {}: {}\n", issue.path, clean(&issue.what), clean(&issue.why));
+    }
+    out + &more(issues.total, issues.first.len())
+}
+
+/// How many were not listed.
+fn more(total: u64, listed: usize) -> String {
+    match total.saturating_sub(listed as u64) {
+        0 => String::new(),
+        rest => format!("  … and {rest} more\n"),
+    }
+}
+
+/// The word of a serialised enum, as JSON has it.
+fn word(value: impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => super::format::dash(),
+    }
+}

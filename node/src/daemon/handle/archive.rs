@@ -1,0 +1,356 @@
+//! Archives: listing, looking into them, proving them, writing them out, dropping them.
+
+use std::{os::unix::ffi::OsStrExt as _, path::PathBuf, sync::Arc};
+
+use protocol::{
+    catalog::Catalog,
+    contents::Entry,
+    control::{
+        ArchiveContents, ArchiveExport, ArchiveList, ArchiveRef, ArchiveRemove, ArchiveReport,
+        ArchiveTransfer, Archives, Contents, ContentsEntry, Exported, Failure, FailureCode, Holder,
+        HolderState, RawPath, Removed, Transferred, Verified,
+    },
+    record::{Fact, Place, RecordKey},
+};
+
+use crate::{
+    archive::{ArchiveError, ArchiveReader},
+    daemon::{
+        export, freed,
+        mesh::Change,
+        node::{Node, blocking},
+        objects::{ArchiveObjects, FetchedBytes},
+        verify,
+        view::{self, Archive},
+        workers::Meter,
+    },
+    restore::Selection,
+    socket::EventSink,
+};
+
+/// Bytes of text in one page of contents: the answer must fit a frame.
+const PAGE_TEXT_BYTES_MAX: usize = 3 << 20;
+
+pub(super) fn list(node: &Node, list: &ArchiveList) -> Result<Archives, Failure> {
+    let (me, keys) = (node.id(), node.keys());
+    node.mesh.look(|catalog| {
+        let of = list.node_of.as_ref().map(|n| view::find_node(catalog, n)).transpose()?;
+        let job = list.job.as_ref().map(ToString::to_string);
+        let all = view::archives(catalog, &keys).into_iter().filter(|archive| {
+            let job_name = archive.meta.as_ref().map(|meta| meta.job_name.clone());
+            of.is_none_or(|of| archive.origin == of) && (job.is_none() || job_name == job)
+        });
+        let from = usize::try_from(list.page.from).unwrap_or(usize::MAX);
+        let limit = list.page.limit as usize;
+        let mut page: Vec<_> = all.skip(from).take(limit + 1).collect();
+        let more = page.len() > limit;
+        page.truncate(limit);
+        let archives = page.iter().map(|archive| report(catalog, me, archive)).collect();
+        Ok(Archives { archives, next: more.then_some((from + limit) as u64) })
+    })
+}
+
+pub(super) fn show(node: &Node, wanted: &ArchiveRef) -> Result<ArchiveReport, Failure> {
+    let keys = node.keys();
+    node.mesh.look(|catalog| {
+        let archive = view::find_archive(catalog, &keys, node.id(), wanted)?;
+        Ok(report(catalog, node.id(), &archive))
+    })
+}
+
+/// An archive with who has it.
+pub(super) fn report(catalog: &Catalog, me: protocol::NodeId, archive: &Archive) -> ArchiveReport {
+    let meta = archive.meta.as_ref();
+    let mut notes = Vec::new();
+    if meta.is_some_and(|meta| meta.in_clear) {
+        notes.push("sealed with none: holders can read it".to_owned());
+    }
+    if meta.is_some_and(|meta| meta.warnings > 0) {
+        notes.push("made with warnings".to_owned());
+    }
+    if meta.is_none() && archive.origin != me {
+        notes.push("sealed: this node cannot open it".to_owned());
+    }
+    ArchiveReport {
+        id: archive.id,
+        origin: view::node_name(catalog, archive.origin),
+        name: meta.map(|meta| meta.name.clone()),
+        job: meta.map(|meta| meta.job_name.clone()),
+        created_ms: archive.facts.created,
+        stream_bytes: meta.map(|meta| meta.stream_bytes),
+        entries: meta.map(|meta| meta.members),
+        sha256: meta.and_then(|meta| meta.sha256).map(|hash| hex(&hash)),
+        sealed_bytes: archive.facts.sealed_bytes,
+        copies_wanted: archive.facts.copies,
+        holders: holders(catalog, archive),
+        notes,
+    }
+}
+
+fn holders(catalog: &Catalog, archive: &Archive) -> Vec<Holder> {
+    let origin = Holder {
+        node: view::node_name(catalog, archive.origin),
+        state: HolderState::Whole,
+        have_bytes: archive.facts.sealed_bytes,
+        locked_until_ms: None,
+    };
+    let membership = catalog.membership();
+    let others = catalog.holders(archive.origin, archive.id);
+    let others = others
+        .filter(|(holder, hold)| membership.is_member(holder) && hold.root == archive.facts.root)
+        .map(|(holder, hold)| Holder {
+            node: view::node_name(catalog, *holder),
+            state: HolderState::Whole,
+            have_bytes: hold.bytes,
+            locked_until_ms: Some(hold.locked_until),
+        });
+    std::iter::once(origin).chain(others).collect()
+}
+
+/// An archive opened for reading, from here and from whoever holds it.
+pub(in crate::daemon) struct Opened {
+    pub(in crate::daemon) archive: Archive,
+    pub(in crate::daemon) reader: ArchiveReader,
+    pub(in crate::daemon) fetched: FetchedBytes,
+}
+
+/// Finds and opens an archive. Reading its root blocks, so it is done on another thread.
+pub(in crate::daemon) async fn open(
+    node: &Arc<Node>,
+    wanted: &ArchiveRef,
+) -> Result<Opened, Failure> {
+    let keys = node.keys();
+    let archive =
+        node.mesh.look(|catalog| view::find_archive(catalog, &keys, node.id(), wanted))?;
+    let key = node.key_of(&archive)?;
+    let Some(root) = archive.root() else {
+        let what = format!("cannot open archive {}", archive.title());
+        return Err(Failure::new(FailureCode::Damaged, what, "its private part does not open"));
+    };
+    let objects = ArchiveObjects::with_holders(&node.store, &node.mesh, in_reach(node, &archive));
+    blocking(move || {
+        let fetched = objects.fetched();
+        let reader = ArchiveReader::open(Arc::new(objects), &key, &root)
+            .map_err(|error| unreadable(&archive, &error))?;
+        Ok(Opened { archive, reader, fetched })
+    })
+    .await
+}
+
+/// Connected members that have an archive: its origin and its holders.
+fn in_reach(node: &Node, archive: &Archive) -> Vec<protocol::NodeId> {
+    let connected = node.mesh.connected();
+    node.mesh.look(|catalog| {
+        let holders = catalog.holders(archive.origin, archive.id);
+        let holders = holders.filter(|(_, hold)| hold.root == archive.facts.root);
+        std::iter::once(archive.origin)
+            .chain(holders.map(|(holder, _)| *holder))
+            .filter(|holder| connected.contains_key(holder))
+            .collect()
+    })
+}
+
+/// What to tell of an archive that cannot be read.
+pub(in crate::daemon) fn unreadable(archive: &Archive, error: &ArchiveError) -> Failure {
+    let code = match error {
+        ArchiveError::Missing(_) => FailureCode::Unreachable,
+        _ => FailureCode::Damaged,
+    };
+    Failure::caused(code, format!("cannot read archive {}", archive.title()), error)
+        .hint("`archive show` says who has it; connect to a holder, then try again")
+}
+
+pub(super) async fn contents(
+    node: Arc<Node>,
+    wanted: ArchiveContents,
+    events: EventSink,
+) -> Result<Contents, Failure> {
+    let opened = open(&node, &wanted.archive).await?;
+    let selection = selection(&opened.archive, &wanted.patterns)?;
+    blocking(move || {
+        let mut page = Vec::new();
+        let (mut at, mut text, mut next) = (0_u64, 0_usize, None);
+        let limit = wanted.page.limit as usize;
+        let walked = opened.reader.entries(|entry| {
+            at += 1;
+            if at <= wanted.page.from || !selects(selection.as_ref(), &entry) {
+                return !events.cancel().is_set();
+            }
+            if page.len() == limit || text > PAGE_TEXT_BYTES_MAX {
+                next = Some(at - 1);
+                return false;
+            }
+            text += entry.path.len() + entry.link.len();
+            page.push(contents_entry(entry));
+            true
+        });
+        walked.map_err(|error| unreadable(&opened.archive, &error))?;
+        Ok(Contents { archive: opened.archive.title(), entries: page, next })
+    })
+    .await
+}
+
+/// The members that patterns select; all without any.
+pub(in crate::daemon) fn selection(
+    archive: &Archive,
+    patterns: &[String],
+) -> Result<Option<Selection>, Failure> {
+    if patterns.is_empty() {
+        return Ok(None);
+    }
+    let strip = crate::ingest::PAYLOAD_PREFIX.as_bytes();
+    Selection::new(patterns, strip).map(Some).map_err(|error| {
+        let what = format!("cannot look into archive {}", archive.title());
+        Failure::caused(FailureCode::Invalid, what, &error)
+    })
+}
+
+fn selects(selection: Option<&Selection>, entry: &Entry) -> bool {
+    selection.is_none_or(|selection| selection.takes(&entry.path, entry.kind))
+}
+
+fn contents_entry(entry: Entry) -> ContentsEntry {
+    ContentsEntry {
+        path: RawPath(entry.path),
+        kind: entry.kind.into(),
+        link: RawPath(entry.link),
+        mode: entry.mode,
+        uid: entry.uid,
+        gid: entry.gid,
+        bytes: entry.real_bytes,
+        mtime: entry.mtime,
+    }
+}
+
+pub(super) async fn verify(
+    node: Arc<Node>,
+    wanted: ArchiveRef,
+    events: EventSink,
+) -> Result<Verified, Failure> {
+    let keys = node.keys();
+    let archive =
+        node.mesh.look(|catalog| view::find_archive(catalog, &keys, node.id(), &wanted))?;
+    let key = keys.of(&archive.origin).cloned();
+    blocking(move || {
+        let verified = verify::verify(&node.store, key.as_ref(), &archive, &events)?;
+        if verified.missing_total + verified.damaged_total > 0 {
+            node.hurt.note(archive.origin, archive.id, archive.facts.root);
+        }
+        Ok(verified)
+    })
+    .await
+}
+
+pub(super) async fn export(
+    node: Arc<Node>,
+    request: ArchiveExport,
+    events: EventSink,
+) -> Result<Exported, Failure> {
+    let opened = open(&node, &request.archive).await?;
+    let to = PathBuf::from(std::ffi::OsStr::from_bytes(&request.to.0));
+    let exported = blocking({
+        let node = Arc::clone(&node);
+        move || export::export(&node, &opened, &to, request.overwrite, &events)
+    })
+    .await?;
+    if let Some(change) = exported.note {
+        node.mesh.publish(vec![change]).await?;
+    }
+    Ok(exported.reply)
+}
+
+pub(super) async fn remove(node: &Arc<Node>, remove: ArchiveRemove) -> Result<Removed, Failure> {
+    let keys = node.keys();
+    let (archive, replicas) = node.mesh.look(|catalog| {
+        let archive = view::find_archive(catalog, &keys, node.id(), &remove.archive)?;
+        let replicas = holders(catalog, &archive).split_off(1);
+        Ok((archive, replicas))
+    })?;
+    let what = format!("cannot remove archive {}", archive.title());
+    if archive.origin != node.id() {
+        return Err(Failure::new(FailureCode::Refused, what, "another node made it")
+            .hint("remove it on its origin; replicas are dropped when their lock has ended"));
+    }
+    let freed_bytes = blocking({
+        let (node, archive) = (Arc::clone(node), archive.clone());
+        move || freed::bytes_only_in(&node, &archive)
+    })
+    .await?;
+    if !remove.dry_run {
+        node.mesh.publish(vec![Change::Unsay(RecordKey::Archive(archive.id))]).await?;
+    }
+    let archive = archive.title();
+    Ok(Removed { archive, dry_run: remove.dry_run, freed_bytes, replicas })
+}
+
+pub(super) async fn transfer(
+    node: Arc<Node>,
+    transfer: ArchiveTransfer,
+    events: EventSink,
+) -> Result<Transferred, Failure> {
+    let keys = node.keys();
+    let (archive, to) = node.mesh.look(|catalog| {
+        let archive = view::find_archive(catalog, &keys, node.id(), &transfer.archive)?;
+        Ok::<_, Failure>((archive, view::find_node(catalog, &transfer.to)?))
+    })?;
+    let what = format!("cannot transfer archive {}", archive.title());
+    if archive.origin != node.id() {
+        let why = "only its origin decides where its copies lie";
+        return Err(Failure::new(FailureCode::Refused, what, why));
+    }
+    if to == node.id() {
+        return Err(Failure::new(FailureCode::Invalid, what, "it is on this node already"));
+    }
+    let meter = Meter::new(0);
+    let mut changes = node.mesh.changes();
+    let named = widened(&node, &archive, to);
+    node.mesh.publish(vec![Change::Say(Fact::Archive(archive.id, named))]).await?;
+    loop {
+        changes.mark_unchanged();
+        let held = node.mesh.look(|catalog| {
+            let mut holders = catalog.holders(archive.origin, archive.id);
+            holders.any(|(holder, hold)| *holder == to && hold.root == archive.facts.root)
+        });
+        if held {
+            break;
+        }
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { break },
+            () = events.cancel().wait() => {
+                let why = "nobody waits for it any more; the other node still fetches it";
+                return Err(Failure::new(FailureCode::Cancelled, what, why));
+            }
+        }
+    }
+    let sealed_bytes = archive.facts.sealed_bytes;
+    Ok(Transferred {
+        archive: archive.title(),
+        to: node.mesh.look(|catalog| view::node_name(catalog, to)),
+        sent_bytes: sealed_bytes,
+        sealed_bytes,
+        duration_ms: meter.elapsed_ms(),
+    })
+}
+
+/// The archive's facts with one more node named as a holder.
+fn widened(node: &Node, archive: &Archive, to: protocol::NodeId) -> protocol::record::ArchiveFacts {
+    let mut facts = archive.facts.clone();
+    let mut named = match facts.place {
+        Place::Named(named) => named,
+        Place::Any => node.mesh.look(|catalog| {
+            let holders = catalog.holders(archive.origin, archive.id);
+            holders.map(|(holder, _)| *holder).collect()
+        }),
+    };
+    if !named.contains(&to) {
+        named.push(to);
+    }
+    facts.copies = facts.copies.max(u8::try_from(named.len()).unwrap_or(u8::MAX));
+    facts.place = Place::Named(named);
+    facts
+}
+
+/// Lower-case hex.
+pub(in crate::daemon) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,109 @@
+//! Everything a running node has, for those who answer requests and for its workers.
+
+use std::{path::PathBuf, sync::Arc};
+
+use protocol::{
+    NodeId, Time,
+    catalog::Catalog,
+    control::{Failure, FailureCode},
+    job::Job,
+    key::{ArchiveKey, NodeSecret},
+};
+
+use super::{
+    data::DataDir,
+    hurt::Hurt,
+    mesh::Mesh,
+    runs::Runs,
+    view::{self, Archive, Keys},
+    workers::Workers,
+};
+use crate::{agent::Agent, chunks::ChunkStore, db::Db};
+
+/// A running node.
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Its key.
+    pub secret: NodeSecret,
+    /// The key of its own archives.
+    pub key: ArchiveKey,
+    /// Its data folder.
+    pub data: DataDir,
+    /// Its state file.
+    pub db: Arc<Db>,
+    /// Its chunk store.
+    pub store: ChunkStore,
+    /// Its part in the mesh.
+    pub mesh: Mesh,
+    /// What needs the rights of root.
+    pub agent: Arc<dyn Agent>,
+    /// The history of runs.
+    pub runs: Runs,
+    /// What its long-lived activities do.
+    pub workers: Workers,
+    /// Archives that are not whole here any more.
+    pub hurt: Hurt,
+    /// Where plain tars go that YunoHost shall see.
+    pub archives: PathBuf,
+    /// When it started.
+    pub started: Time,
+}
+
+impl Node {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> NodeId {
+        self.secret.id()
+    }
+
+    /// The archive keys it can use now.
+    #[must_use]
+    pub fn keys(&self) -> Keys {
+        self.mesh.look(|catalog| self.keys_in(catalog))
+    }
+
+    /// The archive keys that a catalog gives it.
+    #[must_use]
+    pub fn keys_in(&self, catalog: &Catalog) -> Keys {
+        Keys::gather(catalog, &self.secret, &self.key)
+    }
+
+    /// Its jobs, by name.
+    #[must_use]
+    pub fn jobs(&self) -> Vec<Job> {
+        self.mesh.look(|catalog| view::jobs(catalog, self.id(), &self.key))
+    }
+
+    /// Every archive in the catalog, oldest first.
+    #[must_use]
+    pub fn archive_list(&self) -> Vec<Archive> {
+        self.mesh.look(|catalog| view::archives(catalog, &self.keys_in(catalog)))
+    }
+
+    /// The key that opens an archive.
+    ///
+    /// # Errors
+    /// When this node holds it for somebody else.
+    pub fn key_of(&self, archive: &Archive) -> Result<ArchiveKey, Failure> {
+        self.keys().of(&archive.origin).cloned().ok_or_else(|| {
+            let what = format!("cannot open archive {}", archive.title());
+            let why = "it is sealed, and its origin did not give this node the key";
+            Failure::new(FailureCode::Refused, what, why)
+                .hint("only the origin and the operators of its mesh can open it")
+        })
+    }
+}
+
+/// Runs blocking work on a thread of its own, away from the network.
+///
+/// # Errors
+/// What the work says; a thread that died is a failure too.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let died = |error: tokio::task::JoinError| {
+        Failure::caused(FailureCode::Internal, "the work was not finished", &error)
+    };
+    tokio::task::spawn_blocking(work).await.map_err(died)?
+}

@@ -1,0 +1,55 @@
+//! The Unix socket between the daemon and the commands of this machine.
+//!
+//! The daemon [`Server::bind`]s `control.sock` in its data folder and answers each connection's one
+//! request through its [`Handler`]. Only root and the daemon's own user are heard: the file's mode
+//! says so, and the kernel's word on who connected is asked again for each connection. While a
+//! request is at work its [`EventSink`] tells the caller how far it is; a caller that reads slowly,
+//! or not at all, never slows the work down.
+//!
+//! A caller cancels with a frame. One that simply goes away cancels only what is of no use without
+//! it ([`Request::ends_with_its_caller`](protocol::control::Request::ends_with_its_caller)): a
+//! backup or a restore does not die with somebody's terminal.
+
+mod address;
+mod cancel;
+mod client;
+mod events;
+mod frames;
+mod server;
+
+use std::future::Future;
+
+use protocol::control::{Failure, Reply, Request};
+
+pub use address::{AddressError, SOCKET_FILE};
+pub use cancel::{Cancel, CancelSwitch};
+pub use client::{ClientError, ask};
+pub use events::EventSink;
+pub use server::{CONNECTIONS_MAX, Server, ServerError};
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// A process of this machine, as the kernel knows it.
+    Local {
+        /// Its user: root or the daemon's own.
+        uid: u32,
+        /// Its number, for the log.
+        pid: Option<i32>,
+    },
+}
+
+/// What answers requests: the daemon.
+pub trait Handler: Send + Sync + 'static {
+    /// Carries one request out. It runs in a task of its own and is never dropped half-way, except
+    /// when the daemon ends; it should look at [`EventSink::cancel`] where it can stop.
+    fn handle(
+        &self,
+        caller: Caller,
+        request: Request,
+        events: EventSink,
+    ) -> impl Future<Output = Result<Reply, Failure>> + Send;
+}
+
+#[cfg(test)]
+mod tests;
