@@ -1,0 +1,12 @@
+//! Whole nodes on real files, as a user has them: daemons of the real binary, asked with commands.
+//!
+//! They run as root, as the daemon's agent does: owners, capabilities and mounts need it.
+
+mod changes;
+mod crash;
+mod daemon;
+mod damage;
+mod disk;
+mod mesh;
+mod restore;
+mod spine;
