@@ -221,6 +221,7 @@ impl SourceSink for Intake<'_> {
         self.send(Slot::End(entries, segment.fingerprint.filter(|_| end.stable)))
     }
 
+    /// Warnings are the run's to tell: it listens between the source and this sink.
     fn warning(&mut self, _warning: SourceWarning) {}
 }
 
