@@ -118,7 +118,6 @@ pub async fn start(config: &Config) -> Result<Daemon, Failure> {
         runs,
         workers: Workers::default(),
         hurt: Hurt::default(),
-        archives: config.archives.clone(),
         started: sys::now(),
     });
     let (stop, mut tasks) = (Cancel::default(), JoinSet::new());

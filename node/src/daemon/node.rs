@@ -1,6 +1,6 @@
 //! Everything a running node has, for those who answer requests and for its workers.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use protocol::{
     NodeId, Time,
@@ -44,8 +44,6 @@ pub struct Node {
     pub workers: Workers,
     /// Archives that are not whole here any more.
     pub hurt: Hurt,
-    /// Where plain tars go that YunoHost shall see.
-    pub archives: PathBuf,
     /// When it started.
     pub started: Time,
 }

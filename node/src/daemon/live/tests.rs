@@ -51,7 +51,6 @@ pub(in crate::daemon) async fn node(dir: &TempDir, name: &str) -> Arc<Node> {
         runs: Runs::open(Arc::clone(&db)).unwrap(),
         workers: Workers::default(),
         hurt: crate::daemon::hurt::Hurt::default(),
-        archives: dir.path().join("archives"),
         started: sys::now(),
         secret,
         data,
