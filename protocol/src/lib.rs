@@ -11,7 +11,7 @@
 //!   [`archive`];
 //! - what spreads: [`record`], [`membership`], [`catalog`], [`order`];
 //! - machines: [`sync`], [`placement`], [`fetch`], [`engine`];
-//! - what people ask for: [`schedule`], [`job`], [`control`].
+//! - what people ask for: [`schedule`], [`retention`], [`job`], [`control`].
 //!
 //! FORMAT.md and WIRE.md, beside this crate's manifest, describe every byte.
 
@@ -37,6 +37,7 @@ pub mod object;
 pub mod order;
 pub mod placement;
 pub mod record;
+pub mod retention;
 pub mod schedule;
 pub mod seal;
 pub mod sync;

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use due::{CLOCK_BACK_MAX, MISSED_MAX, due, trusted};
 pub use line::{LINE_BYTES_MAX, Line};
+pub(crate) use local::timestamp;
 pub use occurrence::{Occurrence, Occurrences};
 
 use crate::{JobId, Time};
