@@ -6,7 +6,9 @@
 //! by anybody. Pages end where a chunk's id says so, not at a count, so that an insertion moves
 //! nothing. The *root* lists the pages of the manifest and of the contents.
 //!
-//! Written by [`ManifestWriter`] as chunks come; read through [`Root::open`] and [`open_page`].
+//! Written by [`ManifestWriter`] as chunks come; read through [`Root::open`] and [`open_page`]. A
+//! writer can leave a *gap* for one chunk of a known length, whose bytes follow from what comes after
+//! it (a header that states the length of its data), and fill it later with a page of its own.
 
 mod page;
 mod root;
@@ -66,6 +68,9 @@ pub enum ManifestError {
         /// What is stored.
         sealed_bytes: u32,
     },
+    /// A gap was left, filled or finished in the wrong order.
+    #[error("a gap of a manifest {0}")]
+    Gap(&'static str),
     /// The archive is larger than a root can describe.
     #[error("an archive needs more than {pages_max} {what}")]
     TooManyPages {

@@ -75,6 +75,58 @@ fn pages_share_what_did_not_change() {
     assert!(read(&after, &root).1 == changed);
 }
 
+/// A manifest whose chunk number `at` is left out and filled in after `until` more.
+fn write_with_gap(refs: &[ChunkRef], at: usize, until: usize) -> (Objects, RootRef) {
+    let (mut sealer, mut writer) = (sealer(), ManifestWriter::new());
+    let mut objects = Vec::new();
+    for (n, chunk) in refs.iter().enumerate() {
+        if n == at {
+            objects.extend(writer.leave_gap(chunk.plain_bytes, &mut sealer).unwrap());
+        } else {
+            objects.extend(writer.push(chunk, &[], &mut sealer).unwrap());
+        }
+        if n == at + until {
+            objects.push(writer.fill_gap(&refs[at], &mut sealer).unwrap());
+        }
+    }
+    let (last, root) = writer.finish(ContentsPages::default(), &mut sealer).unwrap();
+    objects.extend(last);
+    (objects.into_iter().map(|o| (o.sealed, o)).collect(), root)
+}
+
+#[test]
+fn a_gap_that_is_filled_later_reads_as_if_it_had_been_pushed() {
+    let refs = random_refs(20, 6_000);
+    for (at, until) in [(0, 5_999), (0, 0), (17, 3_000), (5_999, 0), (2_500, 1)] {
+        let (objects, root) = write_with_gap(&refs, at, until);
+        let (root, read) = read(&objects, &root);
+        assert!(read == refs, "gap at {at}, filled after {until}");
+        let mut place = (0, 0);
+        for page in &root.pages {
+            assert_eq!((page.first_chunk, page.offset), place);
+            place = (page.first_chunk + u64::from(page.chunks), page.offset + page.bytes);
+        }
+        assert_eq!(place, (root.chunks, root.stream_bytes));
+    }
+}
+
+#[test]
+fn a_gap_left_open_filled_twice_or_with_another_length_is_refused() {
+    let refs = random_refs(21, 3);
+    let mut sealer = sealer();
+    let gap = |result: Result<_, ManifestError>| matches!(result, Err(ManifestError::Gap(_)));
+    let mut writer = ManifestWriter::new();
+    assert!(gap(writer.fill_gap(&refs[0], &mut sealer).map(drop)), "nothing to fill");
+    assert!(writer.leave_gap(0, &mut sealer).is_err());
+    assert!(writer.leave_gap(1 << 30, &mut sealer).is_err());
+    writer.leave_gap(refs[0].plain_bytes, &mut sealer).unwrap();
+    assert!(gap(writer.leave_gap(5, &mut sealer).map(drop)), "two at once");
+    let longer = ChunkRef { plain_bytes: refs[0].plain_bytes + 1, ..refs[0] };
+    assert!(gap(writer.fill_gap(&longer, &mut sealer).map(drop)));
+    writer.push(&refs[1], &[], &mut sealer).unwrap();
+    assert!(gap(writer.finish(ContentsPages::default(), &mut sealer).map(drop)), "never filled");
+}
+
 #[test]
 fn every_place_of_the_stream_is_found_in_its_page() {
     let refs = random_refs(4, 9_000);

@@ -9,8 +9,9 @@ use super::{
     root::check_count,
 };
 use crate::{
-    ChunkId,
+    ChunkId, SealedId,
     contents::ContentsPages,
+    limits::CHUNK_BYTES_MAX,
     object::Link,
     seal::{DELTA_DEPTH_MAX, SealedObject, Sealer},
 };
@@ -24,6 +25,8 @@ pub struct ManifestWriter {
     refs: Vec<ChunkRef>,
     bases: BTreeSet<Link>,
     root: Root,
+    /// Which of the root's pages is a gap, when one is.
+    gap: Option<usize>,
 }
 
 impl ManifestWriter {
@@ -58,17 +61,68 @@ impl ManifestWriter {
         }
     }
 
+    /// Leaves room for one chunk of `plain_bytes` here, whose bytes are not known yet; the chunks
+    /// pushed from now on come after it. The page before it, where there is one, is what the caller
+    /// stores next.
+    ///
+    /// # Errors
+    /// When another gap is not filled yet, the length is impossible, sealing fails, or the archive
+    /// is too large.
+    pub fn leave_gap(
+        &mut self,
+        plain_bytes: u32,
+        sealer: &mut Sealer,
+    ) -> Result<Option<SealedObject>, ManifestError> {
+        if self.gap.is_some() {
+            return Err(ManifestError::Gap("is left while another is open"));
+        }
+        if plain_bytes == 0 || plain_bytes as usize > CHUNK_BYTES_MAX {
+            return Err(ManifestError::ChunkBytes { plain_bytes, sealed_bytes: 0 });
+        }
+        let before = if self.refs.is_empty() { None } else { Some(self.seal_page(sealer)?) };
+        check_count("pages", self.root.pages.len() + 1, PAGES_MAX)?;
+        self.gap = Some(self.root.pages.len());
+        let nothing = Link { id: SealedId([0; SealedId::BYTES]), bytes: 0 };
+        self.append_page(ChunkId([0; ChunkId::BYTES]), nothing, 1, u64::from(plain_bytes));
+        Ok(before)
+    }
+
+    /// Fills the gap with its chunk, which must be as long as was said. The page that lists it
+    /// alone is what the caller stores next.
+    ///
+    /// # Errors
+    /// When there is no gap, the length is another, or sealing fails.
+    pub fn fill_gap(
+        &mut self,
+        chunk: &ChunkRef,
+        sealer: &mut Sealer,
+    ) -> Result<SealedObject, ManifestError> {
+        check_ref(chunk)?;
+        let Some(at) = self.gap else { return Err(ManifestError::Gap("is filled but not there")) };
+        let gap = &mut self.root.pages[at];
+        if gap.bytes != u64::from(chunk.plain_bytes) {
+            return Err(ManifestError::Gap("is filled with a chunk of another length"));
+        }
+        let page = seal_page(&[*chunk], &BTreeSet::new(), sealer)?;
+        (gap.chunk, gap.link) = (page.chunk, page.link());
+        self.gap = None;
+        Ok(page)
+    }
+
     /// Seals what is left and the root: the last page where there is one, the root last. They must
     /// be durable before the root is announced.
     ///
     /// # Errors
-    /// When sealing fails, or the archive is too large.
+    /// When a gap was not filled, sealing fails, or the archive is too large.
     pub fn finish(
         mut self,
         contents: ContentsPages,
         sealer: &mut Sealer,
     ) -> Result<(Vec<SealedObject>, RootRef), ManifestError> {
         let mut objects = Vec::new();
+        if self.gap.is_some() {
+            return Err(ManifestError::Gap("was never filled"));
+        }
         if !self.refs.is_empty() {
             objects.push(self.seal_page(sealer)?);
         }
@@ -85,19 +139,17 @@ impl ManifestWriter {
         let page = seal_page(&self.refs, &self.bases, sealer)?;
         let bytes = self.refs.iter().map(|r| u64::from(r.plain_bytes)).sum();
         let chunks = u32::try_from(self.refs.len()).expect("a page has a bound");
-        self.root.pages.push(PageRef {
-            chunk: page.chunk,
-            link: page.link(),
-            first_chunk: self.root.chunks,
-            chunks,
-            offset: self.root.stream_bytes,
-            bytes,
-        });
-        self.root.chunks += u64::from(chunks);
-        self.root.stream_bytes += bytes;
+        self.append_page(page.chunk, page.link(), chunks, bytes);
         self.refs.clear();
         self.bases.clear();
         Ok(page)
+    }
+
+    fn append_page(&mut self, chunk: ChunkId, link: Link, chunks: u32, bytes: u64) {
+        let (first_chunk, offset) = (self.root.chunks, self.root.stream_bytes);
+        self.root.pages.push(PageRef { chunk, link, first_chunk, chunks, offset, bytes });
+        self.root.chunks += u64::from(chunks);
+        self.root.stream_bytes += bytes;
     }
 }
 

@@ -35,6 +35,38 @@ pub fn encode(member: &Member) -> Vec<u8> {
     out
 }
 
+/// How long the header blocks of a streamed member are, whatever its size: an extended header, one
+/// block of records, the plain header.
+pub const STREAMED_HEADER_BYTES: usize = 3 * BLOCK_BYTES;
+
+/// The header blocks of a member whose size is known only after its data: always
+/// [`STREAMED_HEADER_BYTES`], so that the room for them can be left before it. The size and the time
+/// are always in the extended header. None when the records do not fit into one block (a path of
+/// several hundred bytes, attributes, holes).
+#[must_use]
+pub fn encode_streamed(member: &Member) -> Option<Vec<u8>> {
+    if member.sparse.is_some() {
+        return None;
+    }
+    let name = stream_name(member);
+    let mut records = records(member, &name, member.data_bytes);
+    if member.data_bytes <= LARGE_MAX {
+        pax::put_record(&mut records, b"size", member.data_bytes.to_string().as_bytes());
+    }
+    if plain_time(member.mtime).is_some() {
+        pax::put_record(&mut records, b"mtime", pax::time_text(member.mtime).as_bytes());
+    }
+    if records.len() > BLOCK_BYTES {
+        return None;
+    }
+    let mut out = Vec::with_capacity(STREAMED_HEADER_BYTES);
+    out.extend_from_slice(&pax_block(records.len() as u64));
+    out.extend_from_slice(&records);
+    out.resize(2 * BLOCK_BYTES, 0);
+    out.extend_from_slice(&plain_block(member, &name, member.data_bytes));
+    Some(out)
+}
+
 /// How many bytes [`encode()`] makes of a member, without making them.
 #[must_use]
 pub fn encoded_bytes(member: &Member) -> u64 {

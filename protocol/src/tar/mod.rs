@@ -6,7 +6,8 @@
 //! numbers, extended attributes (`SCHILY.xattr.*`), POSIX ACLs (`SCHILY.acl.*`), holes
 //! (`GNU.sparse.*`, version 1.0).
 //!
-//! [`encode()`] writes the header blocks of one member. [`Parser`] reads any stream: ours, those of
+//! [`encode()`] writes the header blocks of one member; [`encode_streamed`] those of one whose data
+//! went out before its size was known, always as long. [`Parser`] reads any stream: ours, those of
 //! GNU tar in its four formats, those of Python. It judges no path: [`safe_path`] does, for
 //! whoever writes to a file system.
 
@@ -23,7 +24,7 @@ mod sparse;
 #[cfg(test)]
 mod tests;
 
-pub use encode::{encode, encoded_bytes};
+pub use encode::{STREAMED_HEADER_BYTES, encode, encode_streamed, encoded_bytes};
 pub use error::TarError;
 pub use member::{Extent, FileTime, Member, MemberKind, SparseMap};
 pub use parser::{Event, Limits, Parser};

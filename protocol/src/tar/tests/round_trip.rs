@@ -171,3 +171,45 @@ fn a_file_of_one_hole_has_a_map_that_says_where_it_ends() {
     assert!(stream.chunks(BLOCK_BYTES).any(|block| block.starts_with(map)));
     assert_eq!(parse(&stream, 7).unwrap()[0].member, member);
 }
+
+#[test]
+fn a_streamed_member_has_a_header_of_one_length_and_its_true_size_in_it() {
+    let paths = ["a", "data/mysql/café.sql", &"d/".repeat(120)];
+    for path in paths {
+        for data_bytes in [0, 511, 3 << 30, LARGE, u64::MAX >> 1] {
+            for nanos in [0, 999_999_999] {
+                let mut member = Member::new(MemberKind::File, path.trim_end_matches('/'));
+                member.mode = 0o600;
+                member.data_bytes = data_bytes;
+                member.mtime = FileTime { seconds: 1_778_209_200, nanos };
+                let header = encode_streamed(&member).unwrap();
+                assert_eq!(header.len(), STREAMED_HEADER_BYTES);
+                let mut seen = Vec::new();
+                let mut parser = Parser::new(Limits::default());
+                let mut note = |event: Event<'_>| {
+                    if let Event::Member(member, offset) = event {
+                        seen.push((member, offset));
+                    }
+                    Ok::<_, TarError>(())
+                };
+                parser.push(&header, &mut note).unwrap();
+                assert_eq!(seen, [(member, 0)]);
+            }
+        }
+    }
+}
+
+/// More than the plain header can say.
+const LARGE: u64 = 9 << 30;
+
+#[test]
+fn a_streamed_member_whose_records_need_more_than_a_block_is_refused() {
+    let member = |path: String| Member::new(MemberKind::File, path);
+    assert_eq!(encode_streamed(&member("d/".repeat(300))), None);
+    let mut sparse = member("s".to_owned());
+    sparse.sparse = Some(SparseMap::default());
+    assert_eq!(encode_streamed(&sparse), None);
+    let mut attributes = member("x".to_owned());
+    attributes.xattrs = vec![(b"user.a".to_vec(), vec![b'v'; 600])];
+    assert_eq!(encode_streamed(&attributes), None);
+}
