@@ -50,6 +50,54 @@ pub struct FileConfig {
     pub socket: Option<PathBuf>,
     /// The socket of the agent that has the rights of root.
     pub agent: Option<PathBuf>,
+    /// Where people find this instance: `https://jerry.example.org`. Archives say so.
+    pub instance_url: Option<String>,
+    /// How many runs are at work at once.
+    pub parallel_runs: Option<ParallelRuns>,
+}
+
+/// How many runs are at work at once: 1 to 32. Each has a thread per processor and some 100 MiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u8")]
+pub struct ParallelRuns(u8);
+
+impl ParallelRuns {
+    /// The most; more only wait for the same disk.
+    pub const MAX: u8 = 32;
+
+    /// The number.
+    #[must_use]
+    pub fn get(self) -> usize {
+        self.0.into()
+    }
+}
+
+impl Default for ParallelRuns {
+    fn default() -> Self {
+        Self(2)
+    }
+}
+
+/// A number out of the range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a number from 1 to {}", ParallelRuns::MAX)]
+pub struct ParallelRunsError;
+
+impl TryFrom<u8> for ParallelRuns {
+    type Error = ParallelRunsError;
+
+    fn try_from(number: u8) -> Result<Self, ParallelRunsError> {
+        let fits = (1..=Self::MAX).contains(&number);
+        if fits { Ok(Self(number)) } else { Err(ParallelRunsError) }
+    }
+}
+
+impl FromStr for ParallelRuns {
+    type Err = ParallelRunsError;
+
+    fn from_str(text: &str) -> Result<Self, ParallelRunsError> {
+        text.parse::<u8>().map_err(|_| ParallelRunsError)?.try_into()
+    }
 }
 
 /// Where pages and API are served: `127.0.0.1:8080` or `unix:/run/backupmanager/http.sock`.
@@ -124,6 +172,10 @@ pub struct Config {
     pub socket: PathBuf,
     /// The agent's socket; none when the daemon does the agent's work itself.
     pub agent: Option<PathBuf>,
+    /// Where people find this instance; archives say so.
+    pub instance_url: Option<String>,
+    /// How many runs are at work at once.
+    pub parallel_runs: ParallelRuns,
 }
 
 /// A configuration that cannot be used.
@@ -237,6 +289,8 @@ impl Config {
             archives: path(flags.archives, file.archives)?
                 .unwrap_or_else(|| ARCHIVES_DEFAULT.into()),
             agent: path(flags.agent, file.agent)?,
+            instance_url: flags.instance_url.or(file.instance_url),
+            parallel_runs: flags.parallel_runs.or(file.parallel_runs).unwrap_or_default(),
             data,
             socket,
         })

@@ -24,3 +24,4 @@ pub mod restore;
 pub mod socket;
 pub mod source;
 pub mod sys;
+pub mod tasks;

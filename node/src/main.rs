@@ -28,7 +28,7 @@ fn agent(config: AgentConfig) -> anyhow::Result<()> {
     let user = node::agent::user_id(&config.user)?;
     let listener = node::agent::bind(&config.listen, user)?;
     let agent: std::sync::Arc<dyn node::agent::Agent> =
-        std::sync::Arc::new(node::agent::LocalAgent::new(node::config::ARCHIVES_DEFAULT));
+        std::sync::Arc::new(node::agent::LocalAgent::new(config.archives));
     Ok(node::agent::serve(&listener, user, &agent)?)
 }
 

@@ -22,11 +22,11 @@ pub const ARCHIVE_META_BYTES_MAX: usize = 16 << 10;
 pub struct ArchiveMeta {
     /// The name, unique at the origin.
     pub name: String,
-    /// The job it came from.
+    /// The job it came from; zeros when it was adopted without one.
     pub job: JobId,
     /// The job's name then.
     pub job_name: String,
-    /// The kind of job: `custom_dir`.
+    /// The kind of job: `custom_dir`, `ynh_app` and so on.
     pub kind: String,
     /// What was backed up, as it was called on that machine; not always UTF-8.
     #[serde(with = "serde_bytes")]
@@ -37,7 +37,8 @@ pub struct ArchiveMeta {
     pub stream_bytes: u64,
     /// Members of the tar stream.
     pub members: u64,
-    /// SHA-256 of the tar stream, once it was read whole.
+    /// SHA-256 of the tar stream, once it was read whole and in order: not by a run that reused
+    /// chunks, nor of a dump.
     #[serde(with = "serde_bytes", default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<[u8; 32]>,
     /// Warnings of the run.
@@ -45,6 +46,13 @@ pub struct ArchiveMeta {
     /// Whether it was made with `seal = none`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub in_clear: bool,
+    /// Kept whatever the retention says. A person may change it later: the record is published
+    /// again, with the same root.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pinned: bool,
+    /// Made by a restore, to be able to go back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub safety: bool,
 }
 
 /// A private part that cannot be read.
@@ -102,6 +110,8 @@ mod tests {
             sha256: Some([9; 32]),
             warnings: 0,
             in_clear: false,
+            pinned: true,
+            safety: false,
         };
         let sealed = meta.seal(&key, &mut entropy);
         assert_eq!(ArchiveMeta::open(&key, &sealed).unwrap(), meta);

@@ -6,20 +6,32 @@
 //! says must say so. Everything is checked by [`JobSpec::validate`] before a job is stored; reading
 //! the JSON alone checks shapes and names only.
 
+mod check;
+mod command;
 mod custom_dir;
+mod database;
 mod name;
+mod ynh;
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+pub use command::{COMMAND_SECONDS, COMMAND_SECONDS_MAX, COMMANDS_MAX, Command};
 pub use custom_dir::{
-    CustomDir, EXCLUDE_BYTES_MAX, EXCLUDES_MAX, Permissions, RESTORE_COMMAND_BYTES_MAX,
-    RESTORE_COMMANDS_MAX, RestoreBlock, SystemUser, SystemdService,
+    CustomDir, EXCLUDE_BYTES_MAX, EXCLUDES_MAX, FIREWALL_PORTS_MAX, FirewallPort, Permissions,
+    PortProtocol, RESTORE_COMMAND_BYTES_MAX, RESTORE_COMMANDS_MAX, RestoreBlock, SystemUser,
+    SystemdService,
 };
+pub use database::{DATABASES_MAX, Databases, DumpFormat};
 pub use name::{Name, NameError};
+pub use ynh::{PARTS_MAX, YnhApp, YnhSystem};
 
-use crate::{JobId, Time};
+use crate::{
+    JobId, Time,
+    retention::{Retention, RetentionError},
+    schedule::{Schedule, ScheduleError},
+};
 
 /// The longest path a job may name, bytes: Linux's `PATH_MAX` without its zero.
 pub const PATH_BYTES_MAX: usize = 4_095;
@@ -40,8 +52,16 @@ pub const KEEP_TAR_MAX: u16 = 1_000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum JobConfig {
+    /// One app of `YunoHost`.
+    YnhApp(YnhApp),
+    /// Parts of the `YunoHost` system.
+    YnhSystem(YnhSystem),
     /// Any directory or single file of the machine.
     CustomDir(CustomDir),
+    /// Databases of a `MySQL` or MariaDB server.
+    Mysql(Databases),
+    /// Databases of a PostgreSQL server.
+    Postgresql(Databases),
 }
 
 impl JobConfig {
@@ -49,21 +69,53 @@ impl JobConfig {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
+            Self::YnhApp(_) => "ynh_app",
+            Self::YnhSystem(_) => "ynh_system",
             Self::CustomDir(_) => "custom_dir",
+            Self::Mysql(_) => "mysql",
+            Self::Postgresql(_) => "postgresql",
         }
     }
 
-    /// What is kept with the job but not acted on by this version, for people to be told.
+    /// What is backed up, as 000 calls it in the names of archives: the app, `system`,
+    /// `mysql_mabase`. None where the job's own name is the better one.
     #[must_use]
-    pub fn not_applied(&self) -> Vec<&'static str> {
+    pub fn archive_stem(&self) -> Option<String> {
         match self {
-            Self::CustomDir(dir) => dir.restore.as_ref().map_or(Vec::new(), RestoreBlock::parts),
+            Self::YnhApp(app) => Some(app.app_id.clone()),
+            Self::YnhSystem(system) => system.parts.is_empty().then(|| "system".to_owned()),
+            Self::CustomDir(_) => None,
+            Self::Mysql(databases) | Self::Postgresql(databases) => {
+                let named = databases.named();
+                let one = named.first().filter(|_| named.len() == 1);
+                one.map(|name| format!("{}_{name}", self.kind()))
+            }
+        }
+    }
+
+    /// What is backed up, for people: a path, an app, databases.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        match self {
+            Self::YnhApp(app) => app.app_id.clone(),
+            Self::YnhSystem(system) if system.parts.is_empty() => "the system".to_owned(),
+            Self::YnhSystem(system) => system.parts.join(", "),
+            Self::CustomDir(dir) => dir.source_path.clone(),
+            Self::Mysql(databases) | Self::Postgresql(databases) if databases.all => {
+                "all databases".to_owned()
+            }
+            Self::Mysql(databases) | Self::Postgresql(databases) => {
+                databases.named().into_iter().collect::<Vec<_>>().join(", ")
+            }
         }
     }
 
     fn validate(&self) -> Result<(), JobError> {
         match self {
+            Self::YnhApp(app) => app.validate(),
+            Self::YnhSystem(system) => system.validate(),
             Self::CustomDir(dir) => dir.validate(),
+            Self::Mysql(databases) | Self::Postgresql(databases) => databases.validate(),
         }
     }
 }
@@ -110,9 +162,23 @@ pub struct JobSpec {
     /// zstd level.
     #[serde(default = "default_level")]
     pub level: i8,
-    /// How many plain tars of the newest archives are kept in the archives folder.
+    /// How many plain tars of the newest archives are kept in the archives folder. When nothing is
+    /// said: the newest where `YunoHost` runs, none elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_tar: Option<u16>,
+    /// When it runs by itself; without one, only when somebody asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+    /// Which of its archives stay.
     #[serde(default)]
-    pub keep_tar: u16,
+    pub retention: Retention,
+    /// Run before anything is read, in order. One that fails stops the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<Command>,
+    /// Run after the archive is made, or could not be made, or a command before failed. One that
+    /// fails is a warning.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<Command>,
     /// A disabled job runs only when somebody asks.
     #[serde(default = "default_enabled")]
     pub enabled: bool,
@@ -138,7 +204,11 @@ impl JobSpec {
             on: Holders::Any,
             seal: Seal::Auto,
             level: default_level(),
-            keep_tar: 0,
+            keep_tar: None,
+            schedule: None,
+            retention: Retention::All,
+            before: Vec::new(),
+            after: Vec::new(),
             enabled: default_enabled(),
         }
     }
@@ -163,8 +233,16 @@ impl JobSpec {
         if !LEVELS.contains(&self.level) {
             return Err(JobError::Level { level: self.level });
         }
-        if self.keep_tar > KEEP_TAR_MAX {
-            return Err(JobError::KeepTar { keep_tar: self.keep_tar });
+        if let Some(keep_tar) = self.keep_tar.filter(|keep| *keep > KEEP_TAR_MAX) {
+            return Err(JobError::KeepTar { keep_tar });
+        }
+        if let Some(schedule) = &self.schedule {
+            schedule.validate().map_err(JobError::Schedule)?;
+        }
+        self.retention.validate().map_err(JobError::Retention)?;
+        for (what, commands) in [("before", &self.before), ("after", &self.after)] {
+            check::count(what, commands.len(), COMMANDS_MAX)?;
+            commands.iter().try_for_each(Command::validate)?;
         }
         Ok(())
     }
@@ -248,6 +326,12 @@ pub enum JobError {
         /// What was asked for.
         keep_tar: u16,
     },
+    /// A schedule that makes no sense.
+    #[error("the schedule is refused")]
+    Schedule(#[source] ScheduleError),
+    /// A retention that makes no sense.
+    #[error("the retention is refused")]
+    Retention(#[source] RetentionError),
 }
 
 #[cfg(test)]

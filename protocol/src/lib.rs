@@ -13,7 +13,8 @@
 //! - machines: [`sync`], [`placement`], [`fetch`], [`engine`];
 //! - what people ask for: [`schedule`], [`retention`], [`job`], [`control`].
 //!
-//! FORMAT.md and WIRE.md, beside this crate's manifest, describe every byte.
+//! FORMAT.md and WIRE.md, beside this crate's manifest, describe every byte, JOBS.md the JSON of a
+//! job.
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]

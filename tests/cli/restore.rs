@@ -42,7 +42,7 @@ fn an_exported_tar_is_what_gnu_tar_and_yunohost_expect() {
     assert_eq!(jerry.archive(&archive)["sha256"], exported["sha256"]);
 
     let names = output(Command::new("tar").arg("-tf").arg(&tar));
-    let first = ["info.json", "backup.csv", "backup_info.json", "hooks/restore/70-data_custom"];
+    let first = ["backup.csv", "info.json", "backup_info.json", "hooks/restore/70-data_custom"];
     assert!(names.lines().filter(|name| !name.ends_with('/')).take(4).eq(first), "{names}");
     let script = "import json,sys; print(' '.join(sorted(json.load(open(sys.argv[1])))))";
     let info = to.join(format!("{archive}.info.json"));

@@ -2,18 +2,27 @@
 
 #![allow(clippy::unwrap_used, reason = "all of this is test code")]
 
-use std::{collections::BTreeSet, process::Command};
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What would bring a clock, a socket, a disk or a runtime into the pure core.
-const NOT_IN_THE_CORE: [&str; 9] =
-    ["tokio", "futures", "redb", "libp2p", "axum", "rustix", "getrandom", "tempfile", "jiff"];
+const NOT_IN_THE_CORE: [&str; 8] =
+    ["tokio", "futures", "redb", "libp2p", "axum", "rustix", "getrandom", "tempfile"];
+
+/// What would read the clock or the machine's zones, of a crate that the core has for its calendar.
+const NOT_ASKED_IN_THE_CORE: [&str; 5] =
+    ["::now()", "TimeZone::system", "TimeZone::get", "TimeZone::try_system", "tz::db()"];
 
 const OURS: [&str; 4] = ["protocol", "web", "node", "tests"];
 
 /// What a crate of the workspace is built with; what only its tests use does not count.
 fn dependencies(of: &str) -> BTreeSet<String> {
+    let all = manifest(of).into_iter();
+    all.map(|dependency| dependency["name"].as_str().unwrap().to_owned()).collect()
+}
+
+fn manifest(of: &str) -> Vec<Value> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["metadata", "--offline", "--no-deps", "--format-version", "1"]);
     let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
@@ -22,8 +31,7 @@ fn dependencies(of: &str) -> BTreeSet<String> {
     let packages = metadata["packages"].as_array().unwrap();
     let package = packages.iter().find(|package| package["name"] == of).unwrap();
     let all = package["dependencies"].as_array().unwrap().iter();
-    let built = all.filter(|dependency| dependency["kind"].as_str() != Some("dev"));
-    built.map(|dependency| dependency["name"].as_str().unwrap().to_owned()).collect()
+    all.filter(|dependency| dependency["kind"].as_str() != Some("dev")).cloned().collect()
 }
 
 fn of_ours(of: &str) -> BTreeSet<String> {
@@ -39,6 +47,33 @@ fn the_core_depends_on_no_crate_of_ours_and_on_nothing_that_touches_the_world() 
         let found = dependencies.iter().find(|d| *d == name || d.starts_with(&prefix));
         assert_eq!(found, None);
     }
+}
+
+#[test]
+fn the_core_has_a_calendar_and_asks_nobody_for_the_time_or_the_zone() {
+    let all = manifest("protocol");
+    let jiff = all.iter().find(|dependency| dependency["name"] == "jiff").unwrap();
+    assert_eq!(
+        (&jiff["uses_default_features"], &jiff["features"]),
+        (&json!(false), &json!(["alloc"]))
+    );
+    // Another crate of the workspace may turn its features on, so the text is looked at too.
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../protocol/src");
+    let (mut folders, mut files) = (vec![source], 0);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            let asked = NOT_ASKED_IN_THE_CORE.iter().find(|asked| text.contains(**asked));
+            assert_eq!(asked, None, "{}", path.display());
+            files += 1;
+        }
+    }
+    assert!(files > 50, "{files}");
 }
 
 #[test]

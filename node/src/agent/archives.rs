@@ -1,14 +1,23 @@
-//! The archives folder: plain tars and their descriptions, as YunoHost keeps them.
+//! The archives folder: tars and their descriptions, as YunoHost keeps them.
 //!
-//! Only regular files directly in it, by names that cannot lead elsewhere. A file is written under
-//! `.NAME.part`, which YunoHost does not list, and held by a lock as long as its descriptor is open
-//! anywhere; what a crash left behind is not locked and is used again.
+//! Files directly in it, by names that cannot lead elsewhere, and the links that YunoHost makes in
+//! place of some (`link` has the rules). A file is written under `.NAME.part`, which YunoHost does
+//! not list, and held by a lock as long as its descriptor is open anywhere; what a crash left behind
+//! is not locked and is used again. A plain tar can get more members (`extend`). Where the folder is
+//! missing it is made as YunoHost makes it (`folder`).
+
+mod extend;
+mod folder;
+mod link;
+mod name;
+#[cfg(test)]
+mod tests;
 
 use std::{
-    fmt,
-    fs::{self, File, OpenOptions},
+    collections::BTreeSet,
+    fs::{self, File, Metadata, OpenOptions, Permissions},
     io,
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::PathBuf,
 };
 
@@ -19,16 +28,22 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The longest file name in the archives folder, bytes: an archive name with its endings.
-pub const ARCHIVE_FILE_NAME_BYTES_MAX: usize = 100;
+pub use self::{
+    extend::EXTENSION_BYTES_MAX,
+    name::{ARCHIVE_FILE_NAME_BYTES_MAX, ArchiveFileName},
+};
 
 /// How many files are listed.
 const LISTED_MAX: usize = 10_000;
 
-/// Whoever may enter the folder reads them by its group; nobody else.
-const MODE: u32 = 0o640;
+/// While a file is written nobody else reads it.
+const PART_MODE: u32 = 0o600;
 
-const ENDINGS: [&str; 3] = [".tar", ".tar.gz", ".info.json"];
+/// As YunoHost leaves its archives, in a folder that keeps others out.
+const MODE: u32 = 0o644;
+
+/// In a folder that lets others in.
+const CLOSED_MODE: u32 = 0o640;
 
 /// The archives folder did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +66,14 @@ pub enum ArchivesError {
         /// The name.
         name: ArchiveFileName,
     },
+    /// It is not what this can be done with.
+    #[error("the archive file {name} {why}")]
+    Refused {
+        /// The name.
+        name: ArchiveFileName,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// The file system.
     #[error("cannot {what} in {}", folder.display())]
     Io {
@@ -64,63 +87,28 @@ pub enum ArchivesError {
     },
 }
 
-/// A file name in the archives folder: letters, digits, `.`, `_`, `-`, not beginning with a dot,
-/// ending with `.tar`, `.tar.gz` or `.info.json`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct ArchiveFileName(String);
-
-impl ArchiveFileName {
-    /// Checks a name.
-    ///
-    /// # Errors
-    /// When it is none.
-    pub fn new(name: impl Into<String>) -> Result<Self, ArchivesError> {
-        let name = name.into();
-        let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        let ends = ENDINGS.iter().any(|end| name.len() > end.len() && name.ends_with(end));
-        let good = name.len() <= ARCHIVE_FILE_NAME_BYTES_MAX && !name.starts_with('.');
-        if good && ends && name.bytes().all(letter) {
-            Ok(Self(name))
-        } else {
-            Err(ArchivesError::Name { name })
-        }
-    }
-
-    fn part(&self) -> String {
-        format!(".{}.part", self.0)
-    }
-}
-
-impl TryFrom<String> for ArchiveFileName {
-    type Error = ArchivesError;
-
-    fn try_from(name: String) -> Result<Self, ArchivesError> {
-        Self::new(name)
-    }
-}
-
-impl From<ArchiveFileName> for String {
-    fn from(name: ArchiveFileName) -> Self {
-        name.0
-    }
-}
-
-impl fmt::Display for ArchiveFileName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// A file in the archives folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArchiveFile {
     /// Its name.
     pub name: ArchiveFileName,
-    /// Its size.
+    /// Its size; of a link, the size of the file it means.
     pub bytes: u64,
     /// When it was last changed.
     pub modified: FileTime,
+    /// Whether it is a link to a file in another folder. A link to a file of this folder is not
+    /// listed: it and that file are one archive, under the file's name.
+    pub is_link: bool,
+    /// Whether it is a tar that is compressed as a whole.
+    pub is_gzip: bool,
+}
+
+impl ArchiveFile {
+    fn new(name: ArchiveFileName, data: &Metadata, is_link: bool, is_gzip: bool) -> Self {
+        let nanos = u32::try_from(data.mtime_nsec()).unwrap_or(0);
+        let modified = FileTime { seconds: data.mtime(), nanos };
+        Self { name, bytes: data.len(), modified, is_link, is_gzip }
+    }
 }
 
 /// The folder.
@@ -158,16 +146,25 @@ impl Archives {
 
     pub(super) fn list(&self) -> Result<Vec<ArchiveFile>, ArchivesError> {
         let failed = || self.error("list the archives");
-        let mut files = Vec::new();
+        let (mut files, mut links, mut ids) = (Vec::new(), Vec::new(), BTreeSet::new());
         for entry in fs::read_dir(&self.folder).map_err(failed())?.take(LISTED_MAX) {
             let entry = entry.map_err(failed())?;
             let name = entry.file_name().into_string().ok();
             let Some(Ok(name)) = name.map(ArchiveFileName::new) else { continue };
             let Ok(data) = entry.metadata() else { continue };
-            if data.is_file() {
-                let nanos = u32::try_from(data.mtime_nsec()).unwrap_or(0);
-                let modified = FileTime { seconds: data.mtime(), nanos };
-                files.push(ArchiveFile { name, bytes: data.len(), modified });
+            if data.is_symlink() {
+                links.push(name);
+            } else if data.is_file() {
+                ids.insert((data.dev(), data.ino()));
+                let is_gzip = name.is_gzip();
+                files.push(ArchiveFile::new(name, &data, false, is_gzip));
+            }
+        }
+        for name in links {
+            // Broken links, and those that are not followed, are no archives.
+            let Ok((target, data)) = self.look_behind(&name) else { continue };
+            if !ids.contains(&(data.dev(), data.ino())) {
+                files.push(ArchiveFile::new(name, &data, true, link::is_gzip(&target)));
             }
         }
         files.sort_by(|a, b| a.name.cmp(&b.name));
@@ -175,12 +172,13 @@ impl Archives {
     }
 
     pub(super) fn create(&self, name: &ArchiveFileName) -> Result<File, ArchivesError> {
-        if fs::symlink_metadata(self.folder.join(&name.0)).is_ok() {
+        if fs::symlink_metadata(self.path(name)).is_ok() {
             return Err(ArchivesError::Exists { name: name.clone() });
         }
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(MODE);
+        options.read(true).write(true).create(true).truncate(false).mode(PART_MODE);
         let failed = || self.error(format!("make {name}"));
+        folder::make_if_missing(&self.folder).map_err(failed())?;
         let file = self.open_file(&name.part(), &mut options).map_err(failed())?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
@@ -195,25 +193,44 @@ impl Archives {
         let failed = || self.error(format!("publish {name}"));
         let folder = self.open_folder()?;
         let file = self.open_file(&name.part(), OpenOptions::new().read(true));
-        file.and_then(|file| file.sync_all()).map_err(failed())?;
-        match renameat_with(&folder, name.part(), &folder, &name.0, RenameFlags::NOREPLACE) {
+        let is_open = folder.metadata().map_err(failed())?.permissions().mode() & 0o001 != 0;
+        let mode = Permissions::from_mode(if is_open { CLOSED_MODE } else { MODE });
+        file.and_then(|file| {
+            file.set_permissions(mode)?;
+            file.sync_all()
+        })
+        .map_err(failed())?;
+        match renameat_with(&folder, name.part(), &folder, name.as_str(), RenameFlags::NOREPLACE) {
             Ok(()) => folder.sync_all().map_err(failed()),
             Err(Errno::EXIST) => Err(ArchivesError::Exists { name: name.clone() }),
             Err(errno) => Err(failed()(errno.into())),
         }
     }
 
+    /// Follows a link, where that is safe.
     pub(super) fn open(&self, name: &ArchiveFileName) -> Result<File, ArchivesError> {
-        let failed = self.error(format!("open {name}"));
-        self.open_file(&name.0, OpenOptions::new().read(true)).map_err(failed)
+        let failed = || self.error(format!("open {name}"));
+        if self.is_symlink(name) {
+            return self.open_behind(name).map_err(failed());
+        }
+        self.open_file(name.as_str(), OpenOptions::new().read(true)).map_err(failed())
     }
 
     pub(super) fn discard(&self, name: &ArchiveFileName) -> Result<(), ArchivesError> {
         self.unlink(&name.part())
     }
 
+    /// Removes a file; a link together with the file of this folder that it means, and the other
+    /// way round. A file of another folder stays.
     pub(super) fn remove(&self, name: &ArchiveFileName) -> Result<(), ArchivesError> {
-        self.unlink(&name.0)
+        if let Some(other) = self.other_half(name) {
+            self.unlink(other.as_str())?;
+        }
+        self.unlink(name.as_str())
+    }
+
+    fn path(&self, name: &ArchiveFileName) -> PathBuf {
+        self.folder.join(name.as_str())
     }
 
     fn unlink(&self, file: &str) -> Result<(), ArchivesError> {

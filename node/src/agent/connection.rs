@@ -7,12 +7,16 @@ use std::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::net::UnixStream,
     },
+    time::Duration,
 };
 
 use protocol::{cbor, limits::CHUNK_BYTES_MAX};
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    net::{
+        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+        SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+    },
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -33,6 +37,33 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn new(stream: UnixStream) -> Self {
         Self { stream, descriptor: None }
+    }
+
+    /// The same connection, for another thread: one may send while the other receives.
+    pub(super) fn try_clone(&self) -> io::Result<Self> {
+        self.stream.try_clone().map(Self::new)
+    }
+
+    /// Waits so long for something to receive; the end of the connection is something.
+    pub(super) fn wait(&self, patience: Duration) -> io::Result<bool> {
+        let nanos = i64::from(patience.subsec_nanos());
+        let seconds = i64::try_from(patience.as_secs()).unwrap_or(i64::MAX);
+        self.has(PollFlags::IN | PollFlags::RDHUP, Timespec { tv_sec: seconds, tv_nsec: nanos })
+    }
+
+    /// Whether the other side sends no more, seen even before all that it sent is received.
+    pub(super) fn has_hung_up(&self) -> bool {
+        // What cannot even be asked is gone.
+        self.has(PollFlags::RDHUP, Timespec::default()).unwrap_or(true)
+    }
+
+    fn has(&self, events: PollFlags, patience: Timespec) -> io::Result<bool> {
+        let mut fds = [PollFd::new(&self.stream, events)];
+        match poll(&mut fds, Some(&patience)) {
+            Ok(ready) => Ok(ready > 0),
+            Err(rustix::io::Errno::INTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     pub(super) fn stream(&self) -> &UnixStream {

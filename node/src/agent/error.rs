@@ -5,7 +5,7 @@ use std::{error::Error, io, path::PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::archives::ArchivesError;
-use crate::{restore::RestoreError, source::SourceError};
+use crate::{restore::RestoreError, source::SourceError, tasks::TaskError};
 
 /// How deep a chain of causes is told.
 const CAUSES_MAX: usize = 10;
@@ -22,6 +22,9 @@ pub enum AgentError {
     /// The archives folder.
     #[error(transparent)]
     Archives(#[from] ArchivesError),
+    /// A task of programs.
+    #[error(transparent)]
+    Task(#[from] TaskError),
     /// The other process did not do it, and says why.
     #[error("{}", .0.message)]
     Remote(Failure),
@@ -49,7 +52,7 @@ impl AgentError {
         match self {
             Self::Restore(RestoreError::DiskFull { .. }) => FailureKind::DiskFull,
             Self::Restore(RestoreError::Selection(_) | RestoreError::Prefix { .. })
-            | Self::Archives(ArchivesError::Name { .. })
+            | Self::Archives(ArchivesError::Name { .. } | ArchivesError::Refused { .. })
             | Self::Source(SourceError::Pattern { .. }) => FailureKind::Invalid,
             Self::Archives(ArchivesError::Exists { .. }) => FailureKind::Exists,
             Self::Archives(ArchivesError::Busy { .. }) => FailureKind::Busy,
@@ -57,9 +60,25 @@ impl AgentError {
             Self::Unreachable { .. } | Self::Broken(_) | Self::Unexpected => {
                 FailureKind::Unreachable
             }
+            Self::Task(error) => kind_of_task(error).unwrap_or_else(|| kind_of_cause(self)),
             Self::Source(_) | Self::Restore(_) | Self::Archives(_) => kind_of_cause(self),
         }
     }
+}
+
+fn kind_of_task(error: &TaskError) -> Option<FailureKind> {
+    Some(match error {
+        TaskError::Missing { .. } => FailureKind::Missing,
+        TaskError::NotFound { .. } => FailureKind::NotFound,
+        TaskError::Conflict { .. } => FailureKind::Exists,
+        TaskError::Busy { .. } => FailureKind::Busy,
+        TaskError::Invalid { .. } => FailureKind::Invalid,
+        TaskError::Cancelled => FailureKind::Cancelled,
+        TaskError::Start { .. } | TaskError::Data(_) | TaskError::Io { .. } => return None,
+        TaskError::Failed { .. } | TaskError::TimedOut { .. } | TaskError::Nonsense { .. } => {
+            FailureKind::Other
+        }
+    })
 }
 
 /// By the first cause that comes from the system.
@@ -119,6 +138,10 @@ pub enum FailureKind {
     Invalid,
     /// The agent did not answer.
     Unreachable,
+    /// A program is not installed.
+    Missing,
+    /// The caller wanted no more.
+    Cancelled,
     /// Anything else.
     Other,
 }

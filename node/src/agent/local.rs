@@ -6,18 +6,22 @@ use super::{Agent, AgentError, ArchiveFile, ArchiveFileName, archives::Archives}
 use crate::{
     restore::{Extractor, RestoreReport, RestoreSpec, unpack},
     source::{self, SourceReport, SourceSink, SourceSpec, Totals},
+    tasks::{self, Answer, Task, TaskIo, yunohost::Yunohost},
 };
 
 /// Does everything itself, with the rights of this process.
 pub struct LocalAgent {
     archives: Archives,
+    yunohost: Yunohost,
 }
 
 impl LocalAgent {
     /// An agent for an archives folder, which need not exist yet.
     #[must_use]
     pub fn new(archives: impl Into<PathBuf>) -> Self {
-        Self { archives: Archives::new(archives.into()) }
+        let folder = archives.into();
+        let yunohost = Yunohost::with_archives(&folder);
+        Self { archives: Archives::new(folder), yunohost }
     }
 }
 
@@ -42,6 +46,14 @@ impl Agent for LocalAgent {
         Ok(unpack(stream, Extractor::new(spec)?)?)
     }
 
+    fn perform(&self, task: &Task, io: TaskIo<'_>) -> Result<Answer, AgentError> {
+        match task {
+            // What it leaves unfinished lies in the folder that this agent knows.
+            Task::Yunohost(task) => Ok(Answer::Yunohost(self.yunohost.perform(task, io)?)),
+            task => Ok(tasks::perform(task, io)?),
+        }
+    }
+
     fn list_archives(&self) -> Result<Vec<ArchiveFile>, AgentError> {
         Ok(self.archives.list()?)
     }
@@ -52,6 +64,15 @@ impl Agent for LocalAgent {
 
     fn publish_archive(&self, name: &ArchiveFileName) -> Result<(), AgentError> {
         Ok(self.archives.publish(name)?)
+    }
+
+    fn extend_archive(
+        &self,
+        name: &ArchiveFileName,
+        at: u64,
+        bytes: &[u8],
+    ) -> Result<(), AgentError> {
+        Ok(self.archives.extend(name, at, bytes)?)
     }
 
     fn discard_archive(&self, name: &ArchiveFileName) -> Result<(), AgentError> {

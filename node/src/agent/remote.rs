@@ -7,14 +7,18 @@ use std::{
     path::PathBuf,
 };
 
+use serde_bytes::ByteBuf;
+
 use super::{
     Agent, AgentError, ArchiveFile, ArchiveFileName,
     connection::{Connection, HEAD_BYTES_MAX, PAYLOAD_BYTES_MAX},
+    perform,
     wire::{self, Opening, Reply, Request, Source, Turn, VERSION},
 };
 use crate::{
     restore::{RestoreReport, RestoreSpec},
     source::{SourceError, SourceReport, SourceSink, SourceSpec, Totals, Verdict},
+    tasks::{Answer, Task, TaskIo},
 };
 
 /// Asks the process that listens at a socket; one connection for each request.
@@ -119,6 +123,12 @@ impl Agent for RemoteAgent {
         }
     }
 
+    fn perform(&self, task: &Task, io: TaskIo<'_>) -> Result<Answer, AgentError> {
+        let (input, output) = (io.input.is_some(), io.output.is_some());
+        let request = Request::Perform { task: task.clone(), input, output };
+        perform::follow(self.ask(request)?, io)
+    }
+
     fn list_archives(&self) -> Result<Vec<ArchiveFile>, AgentError> {
         match reply(&mut self.ask(Request::List)?)?.0 {
             Reply::Archives(files) => Ok(files),
@@ -132,6 +142,16 @@ impl Agent for RemoteAgent {
 
     fn publish_archive(&self, name: &ArchiveFileName) -> Result<(), AgentError> {
         self.ask_done(Request::Publish(name.clone()))
+    }
+
+    fn extend_archive(
+        &self,
+        name: &ArchiveFileName,
+        at: u64,
+        bytes: &[u8],
+    ) -> Result<(), AgentError> {
+        let bytes = ByteBuf::from(bytes);
+        self.ask_done(Request::Extend { name: name.clone(), at, bytes })
     }
 
     fn discard_archive(&self, name: &ArchiveFileName) -> Result<(), AgentError> {
@@ -148,7 +168,7 @@ impl Agent for RemoteAgent {
 }
 
 /// The next thing the agent says, when it is not that it failed.
-fn reply(connection: &mut Connection) -> Result<(Reply, Vec<u8>), AgentError> {
+pub(super) fn reply(connection: &mut Connection) -> Result<(Reply, Vec<u8>), AgentError> {
     match connection.receive(HEAD_BYTES_MAX).map_err(AgentError::Broken)? {
         (Reply::Failed(failure), _) => Err(AgentError::Remote(failure)),
         said => Ok(said),

@@ -23,6 +23,7 @@ use rustix::net::sockopt::socket_peercred;
 use super::{
     Agent, AgentError, Failure, FailureKind,
     connection::{Connection, invalid},
+    perform,
     wire::{self, Opening, Reply, Request, Turn, VERSION},
 };
 use crate::source::{SegmentEnd, SegmentHead, SourceSink, SourceWarning, Verdict};
@@ -186,8 +187,11 @@ fn answer(
             return Ok(Err(invalid_request("the destination is not an absolute path")));
         }
         Request::Restore(spec) => {
-            let mut stream = Incoming { connection, left: Vec::new(), at: 0, over: false };
+            let mut stream = Incoming::new(connection);
             agent.restore(&spec, &mut stream).map(|report| Reply::Restored(Box::new(report)))
+        }
+        Request::Perform { task, input, output } => {
+            return perform::serve(connection, &task, (input, output), agent);
         }
         Request::Create(name) => match agent.create_archive(&name) {
             Ok(file) => return connection.send_with(&Reply::File, file.as_fd()).map(Ok),
@@ -199,6 +203,9 @@ fn answer(
         },
         Request::List => agent.list_archives().map(Reply::Archives),
         Request::Publish(name) => agent.publish_archive(&name).map(|()| Reply::Done),
+        Request::Extend { name, at, bytes } => {
+            agent.extend_archive(&name, at, &bytes).map(|()| Reply::Done)
+        }
         Request::Discard(name) => agent.discard_archive(&name).map(|()| Reply::Done),
         Request::Remove(name) => agent.remove_archive(&name).map(|()| Reply::Done),
     };
@@ -248,12 +255,18 @@ impl SourceSink for WireSink<'_> {
     }
 }
 
-/// The stream to restore, as it comes from the caller.
-struct Incoming<'a> {
+/// A stream as it comes from the caller: what to restore, or the input of a task.
+pub(super) struct Incoming<'a> {
     connection: &'a mut Connection,
     left: Vec<u8>,
     at: usize,
     over: bool,
+}
+
+impl<'a> Incoming<'a> {
+    pub(super) fn new(connection: &'a mut Connection) -> Self {
+        Self { connection, left: Vec::new(), at: 0, over: false }
+    }
 }
 
 impl io::Read for Incoming<'_> {

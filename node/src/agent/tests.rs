@@ -15,6 +15,8 @@ use std::{
 use protocol::tar::{END, Member, MemberKind, encode};
 use tempfile::TempDir;
 
+mod perform;
+
 use super::*;
 use crate::{
     restore::{RestoreError, Selection, compare_trees},
@@ -32,10 +34,14 @@ struct Served {
 
 impl Served {
     fn new() -> Self {
-        let uid = rustix::process::geteuid().as_raw();
         let dir = tempfile::tempdir().expect("a folder");
         fs::create_dir(dir.path().join("archives")).expect("a folder");
-        let local: Arc<dyn Agent> = Arc::new(LocalAgent::new(dir.path().join("archives")));
+        let local = Arc::new(LocalAgent::new(dir.path().join("archives")));
+        Self::with(dir, local)
+    }
+
+    fn with(dir: TempDir, local: Arc<dyn Agent>) -> Self {
+        let uid = rustix::process::geteuid().as_raw();
         let socket = dir.path().join("agent.sock");
         let listener = bind(&socket, uid).expect("bound");
         let (served, listening) = (Arc::clone(&local), listener.try_clone().expect("cloned"));
@@ -323,6 +329,25 @@ fn what_a_crash_left_is_used_again_and_nothing_is_overwritten_by_publishing() {
     symlink("../secret", folder.join("link.tar")).expect("a link");
     let link = ArchiveFileName::new("link.tar").expect("a name");
     assert!(served.remote.open_archive(&link).is_err());
+}
+
+#[test]
+fn a_tar_gets_more_members_and_says_why_not_over_the_socket_too() {
+    let served = Served::new();
+    for (agent, name) in served.both().into_iter().zip(["a.tar", "b.tar"]) {
+        let path = served.path("archives").join(name);
+        let member = encode(&Member::new(MemberKind::File, "more"));
+        fs::write(&path, [&member[..], &END].concat()).expect("a file");
+        let name = ArchiveFileName::new(name).expect("a name");
+        agent.extend_archive(&name, member.len() as u64, &member).expect("extended");
+        let tar = fs::read(&path).expect("read");
+        assert!(tar.starts_with(&[&member[..], &member, &END].concat()));
+        let error = agent.extend_archive(&name, 0, &member).expect_err("it does not end there");
+        assert_eq!(error.kind(), FailureKind::Invalid, "{error}");
+        let gone = ArchiveFileName::new("gone.tar").expect("a name");
+        let error = agent.extend_archive(&gone, 0, &member).expect_err("gone");
+        assert_eq!(error.kind(), FailureKind::NotFound, "{error}");
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ use crate::{
         Fingerprint, SegmentEnd, SegmentHead, SegmentKind, SourceReport, SourceSpec, SourceWarning,
         Totals, Verdict,
     },
+    tasks::{Answer, Line, Task},
 };
 
 /// Both sides are one program; during an upgrade they may be two versions of it.
@@ -38,9 +39,21 @@ pub(super) enum Request {
     Measure(Source),
     Read(Source),
     Restore(RestoreSpec),
+    Perform {
+        task: Task,
+        /// Whether turns with data follow.
+        input: bool,
+        /// Whether the caller takes data.
+        output: bool,
+    },
     List,
     Create(ArchiveFileName),
     Publish(ArchiveFileName),
+    Extend {
+        name: ArchiveFileName,
+        at: u64,
+        bytes: ByteBuf,
+    },
     Discard(ArchiveFileName),
     Open(ArchiveFileName),
     Remove(ArchiveFileName),
@@ -51,7 +64,7 @@ pub(super) enum Request {
 pub(super) enum Turn {
     /// The answer to a segment's head: whether it is to be read.
     Verdict(bool),
-    /// The payload is the next of the stream to restore.
+    /// The payload is the next of the stream to restore, or of a task's input.
     Data,
     /// The stream is over.
     End,
@@ -68,7 +81,7 @@ pub(super) enum Reply {
         bytes: u64,
         file_data: bool,
     },
-    /// The payload is the next of the segment.
+    /// The payload is the next of the segment, or of a task's output.
     Data,
     SegmentEnd {
         entries: Vec<WireEntry>,
@@ -80,6 +93,9 @@ pub(super) enum Reply {
     },
     Read(ReadCounts),
     Restored(Box<RestoreReport>),
+    /// What a task's programs say.
+    Line(Line),
+    Performed(Box<Answer>),
     Archives(Vec<ArchiveFile>),
     /// A descriptor comes with it.
     File,

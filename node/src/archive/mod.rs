@@ -86,6 +86,7 @@ pub struct Span {
 }
 
 /// An open archive.
+#[derive(Clone)]
 pub struct ArchiveReader {
     objects: Arc<dyn Objects>,
     key: ArchiveKey,

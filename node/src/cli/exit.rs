@@ -66,6 +66,15 @@ impl Stop {
         Self::Usage(Failure::new(FailureCode::Invalid, what, why).hint(hint))
     }
 
+    /// The same for an error with all that caused it.
+    pub(super) fn refused(
+        what: impl Into<String>,
+        error: &dyn std::error::Error,
+        hint: &str,
+    ) -> Self {
+        Self::Usage(Failure::caused(FailureCode::Invalid, what, error).hint(hint))
+    }
+
     pub(super) fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) => Exit::Usage,
@@ -144,7 +153,8 @@ impl From<Failure> for Stop {
 
 impl From<ConfigError> for Stop {
     fn from(error: ConfigError) -> Self {
-        let hint = "the keys are: data, name, listen, http, archives, socket, agent";
+        let hint = "the keys are: data, name, listen, http, archives, socket, agent, instance_url, \
+                    parallel_runs";
         Self::Usage(Failure::caused(FailureCode::Invalid, "cannot start", &error).hint(hint))
     }
 }

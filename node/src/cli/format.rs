@@ -21,16 +21,26 @@ impl Style {
 
     /// `2026-05-08 03:00:00`, local; a dash for a time that no calendar has.
     pub(super) fn time(&self, time: Time) -> String {
-        i64::try_from(time.0).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).map_or_else(
-            || "-".to_owned(),
-            |at| at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
-        )
+        written(time, &self.zone)
+    }
+
+    /// The same in another zone, where this machine knows it.
+    #[expect(clippy::unused_self, reason = "how times are shown is the style's")]
+    pub(super) fn time_in(&self, time: Time, zone: &str) -> Option<String> {
+        TimeZone::get(zone).ok().map(|zone| written(time, &zone))
     }
 
     /// The same, or a dash.
     pub(super) fn time_or_dash(&self, time: Option<Time>) -> String {
         time.map_or_else(dash, |time| self.time(time))
     }
+}
+
+fn written(time: Time, zone: &TimeZone) -> String {
+    i64::try_from(time.0).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).map_or_else(
+        || "-".to_owned(),
+        |at| at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+    )
 }
 
 pub(super) fn dash() -> String {
@@ -147,10 +157,22 @@ impl Facts {
         self
     }
 
+    /// One line for each value, the name before the first; none without values.
+    pub(super) fn each(
+        &mut self,
+        name: &'static str,
+        values: impl IntoIterator<Item = String>,
+    ) -> &mut Self {
+        for (n, value) in values.into_iter().enumerate() {
+            self.add(if n == 0 { name } else { "" }, value);
+        }
+        self
+    }
+
     pub(super) fn text(&self) -> String {
         let width = self.0.iter().map(|(name, _)| name.len() + 1).max().unwrap_or(0);
-        let line =
-            |(name, value): &(&str, String)| format!("{:<width$} {value}\n", format!("{name}:"));
+        let label = |name: &str| if name.is_empty() { String::new() } else { format!("{name}:") };
+        let line = |(name, value): &(&str, String)| format!("{:<width$} {value}\n", label(name));
         self.0.iter().map(line).collect()
     }
 }

@@ -14,6 +14,7 @@ mod mesh;
 mod process;
 mod progress;
 mod qr;
+mod retention;
 mod run;
 mod serve;
 mod session;
@@ -41,8 +42,8 @@ First steps, on the first server:
 On the second one, with the ticket that this prints:
   backupmanager serve --data /var/lib/backupmanager
   backupmanager mesh join -
-Back a directory up, keep one copy on the other server, get it back:
-  backupmanager job add custom_dir notes /srv/notes --exclude '*.tmp' --copies 1
+Back a directory up every night, keep one copy on the other server, get it back:
+  backupmanager job add custom_dir notes /srv/notes --exclude '*.tmp' --copies 1 --cron @daily
   backupmanager job run notes --wait
   backupmanager archive list
   backupmanager archive restore jerry_notes_20260508 --to /tmp/notes
@@ -101,6 +102,9 @@ enum Command {
     /// What was done and is being done
     #[command(subcommand, after_help = run::EXAMPLES)]
     Run(run::Run),
+    /// Which archives stay, and why: preview, apply
+    #[command(subcommand, after_help = retention::EXAMPLES)]
+    Retention(retention::Retention),
     /// The results: look into them, prove them, get them back
     #[command(subcommand, after_help = archive::EXAMPLES)]
     Archive(archive::Archive),
@@ -144,6 +148,7 @@ impl Command {
             Self::Mesh(mesh) => mesh.run(&mut session()),
             Self::Job(job) => job.run(&mut session()),
             Self::Run(run) => run.run(&mut session()),
+            Self::Retention(retention) => retention.run(&mut session()),
             Self::Archive(archive) => archive.run(&mut session()),
             Self::Store(store) => store.run(&mut session()),
             Self::Completions(completions) => complete(completions.shell),

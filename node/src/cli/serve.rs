@@ -7,7 +7,9 @@ use libp2p::Multiaddr;
 use protocol::job::Name;
 
 use super::{Exit, Global, Stop};
-use crate::config::{CONFIG_FILE_DEFAULT, Config, FileConfig, HttpListen};
+use crate::config::{
+    ARCHIVES_DEFAULT, CONFIG_FILE_DEFAULT, Config, FileConfig, HttpListen, ParallelRuns,
+};
 
 /// Where the agent listens when nothing else is said.
 const AGENT_SOCKET_DEFAULT: &str = "/run/backupmanager/agent.sock";
@@ -31,6 +33,8 @@ pub struct AgentConfig {
     pub listen: PathBuf,
     /// The user whose processes it serves, besides root: a name or a number.
     pub user: String,
+    /// The folder of plain tars.
+    pub archives: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -42,7 +46,8 @@ Examples:
 
 The data folder is --data DIR, or BACKUPMANAGER_DATA, or `data` of the configuration, or
 /var/lib/backupmanager. The first start makes the node's identity in it. The configuration is TOML
-with the keys data, name, listen, http, archives, socket and agent; what is said here goes before it.
+with the keys data, name, listen, http, archives, socket, agent, instance_url (where people find
+this node; archives say so) and parallel_runs; what is said here goes before it.
 What is logged is set by BACKUPMANAGER_LOG, for instance `debug` or `info,node::net=trace`.")]
 pub(super) struct Serve {
     /// Name of the node in the mesh [default: the machine's name]
@@ -51,15 +56,19 @@ pub(super) struct Serve {
     /// Address for peers, several times for several [default: port 7979, TCP and QUIC, IPv4 and IPv6]
     #[arg(long, value_name = "MULTIADDR")]
     listen: Vec<Multiaddr>,
-    /// Serve pages and API on ADDR:PORT or unix:PATH [default: nowhere]
+    /// Serve pages and API on ADDR:PORT or unix:PATH; there are none yet, so it is refused
+    /// [default: nowhere]
     #[arg(long, value_name = "ADDR")]
     http: Option<HttpListen>,
-    /// Folder of plain tars [default: /home/yunohost.backup/archives]
+    /// Folder of plain tars; an agent uses the default [default: /home/yunohost.backup/archives]
     #[arg(long, value_name = "DIR")]
     archives: Option<PathBuf>,
     /// Ask the agent on this socket for what needs root [default: do it with the rights there are]
     #[arg(long, value_name = "PATH")]
     agent: Option<PathBuf>,
+    /// Have so many runs at work at once, at most 32; others wait for their turn [default: 2]
+    #[arg(long, value_name = "N")]
+    parallel_runs: Option<ParallelRuns>,
     /// Configuration [default: /etc/backupmanager/config.toml, if there is one]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -85,6 +94,8 @@ impl Serve {
             http: self.http,
             archives: self.archives,
             agent: self.agent,
+            instance_url: None,
+            parallel_runs: self.parallel_runs,
         };
         Ok(Config::resolve(flags, file)?)
     }
@@ -96,8 +107,8 @@ Examples:
   backupmanager agent
   backupmanager agent --listen /run/backupmanager/agent.sock --user backupmanager
 
-The agent runs as root beside a daemon that does not: it reads and restores what only root may, and
-listens on nothing but this socket.")]
+The agent must run as root, beside a daemon that does not: it reads and restores what only root may,
+calls yunohost and the programs of databases, and listens on nothing but this socket.")]
 pub(super) struct Agent {
     /// Socket to listen on
     #[arg(long, value_name = "PATH", default_value = AGENT_SOCKET_DEFAULT)]
@@ -105,12 +116,17 @@ pub(super) struct Agent {
     /// User of the daemon, by name or number; nobody else but root is heard
     #[arg(long, default_value = "backupmanager")]
     user: String,
+    /// Folder of plain tars, as the daemon has it
+    #[arg(long, value_name = "DIR", default_value = ARCHIVES_DEFAULT)]
+    archives: PathBuf,
 }
 
 impl Agent {
     pub(super) fn run(self, programs: &Programs) -> Result<Exit, Stop> {
         let listen = super::value::absolute(&self.listen)?;
-        (programs.agent)(AgentConfig { listen, user: self.user }).map_err(Stop::Program)?;
+        let archives = super::value::absolute(&self.archives)?;
+        (programs.agent)(AgentConfig { listen, user: self.user, archives })
+            .map_err(Stop::Program)?;
         Ok(Exit::Done)
     }
 }

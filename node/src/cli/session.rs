@@ -98,9 +98,15 @@ impl Session {
         }
     }
 
+    /// Whether there is a person at a terminal.
+    #[expect(clippy::unused_self, reason = "what asks is the session")]
+    pub(super) fn can_ask(&self) -> bool {
+        std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    }
+
     /// Asks the person at the terminal. Without one, or with `--yes`, the command line is the answer.
     pub(super) fn confirm(&self, yes: bool, question: &str) -> Result<(), Stop> {
-        if yes || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        if yes || !self.can_ask() {
             return Ok(());
         }
         let mut err = std::io::stderr();

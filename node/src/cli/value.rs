@@ -13,6 +13,18 @@ pub(super) enum ValueError {
     /// Not a duration.
     #[error("expected a time such as 90s, 30m, 24h, 7d or 2w")]
     Duration,
+    /// Not a duration in whole seconds.
+    #[error("expected a time of whole seconds such as 90s, 10m or 1h")]
+    Seconds,
+    /// Not a name and a value.
+    #[error("expected NAME=VALUE")]
+    Pair,
+    /// A variable that the environment of this command has not.
+    #[error("expected NAME=VALUE, or the NAME of a variable that this command finds itself")]
+    Variable,
+    /// Not a number of tars.
+    #[error("expected a number or `auto`")]
+    KeepTar,
 }
 
 /// A number with up to three decimals, in thousandths, and what follows it.
@@ -65,6 +77,43 @@ pub(super) fn duration_ms(text: &str) -> Result<u64, ValueError> {
     u64::try_from(ms).map_err(|_| ValueError::Duration)
 }
 
+/// `10m` as seconds.
+pub(super) fn seconds(text: &str) -> Result<u32, ValueError> {
+    let ms = duration_ms(text).map_err(|_| ValueError::Seconds)?;
+    let whole = (ms % 1_000 == 0).then_some(ms / 1_000);
+    whole.and_then(|seconds| u32::try_from(seconds).ok()).ok_or(ValueError::Seconds)
+}
+
+/// `NAME=VALUE`; the value may be empty and have more signs of that kind in it.
+pub(super) fn pair(text: &str) -> Result<(String, String), ValueError> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(ValueError::Pair),
+    }
+}
+
+/// `NAME=VALUE`, or `NAME` alone with the value it has here: that keeps a secret out of the list of
+/// processes.
+pub(super) fn variable(text: &str) -> Result<(String, String), ValueError> {
+    if text.contains('=') {
+        return pair(text).map_err(|_| ValueError::Variable);
+    }
+    let value = std::env::var(text).map_err(|_| ValueError::Variable)?;
+    Ok((text.to_owned(), value))
+}
+
+/// How many plain tars are kept; none for what is usual on the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct KeepTar(pub(super) Option<u16>);
+
+/// `2` or `auto`.
+pub(super) fn keep_tar(text: &str) -> Result<KeepTar, ValueError> {
+    match text {
+        "auto" => Ok(KeepTar(None)),
+        number => number.parse().map(|n| KeepTar(Some(n))).map_err(|_| ValueError::KeepTar),
+    }
+}
+
 /// A path of this command as the daemon must be told it, which works in another directory.
 pub(super) fn absolute(path: &Path) -> std::io::Result<PathBuf> {
     std::path::absolute(path)
@@ -109,5 +158,26 @@ mod tests {
         for wrong in ["24", "", "h", "1y", "-1h", "99999999999999999999w"] {
             assert_eq!(duration_ms(wrong), Err(ValueError::Duration), "{wrong}");
         }
+    }
+
+    #[test]
+    fn seconds_are_whole_and_fit() {
+        assert_eq!(seconds("10m"), Ok(600));
+        for wrong in ["0.5s", "10", "999999999w", ""] {
+            assert_eq!(seconds(wrong), Err(ValueError::Seconds), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn pairs_split_at_the_first_sign() {
+        let both = |name: &str, value: &str| Ok((name.to_owned(), value.to_owned()));
+        assert_eq!(pair("A=b=c"), both("A", "b=c"));
+        assert_eq!(pair("A="), both("A", ""));
+        assert_eq!((pair("A"), pair("=b")), (Err(ValueError::Pair), Err(ValueError::Pair)));
+        assert_eq!(keep_tar("auto"), Ok(KeepTar(None)));
+        assert_eq!(
+            (keep_tar("3"), keep_tar("-1")),
+            (Ok(KeepTar(Some(3))), Err(ValueError::KeepTar))
+        );
     }
 }

@@ -21,6 +21,8 @@ listen = ["/ip4/192.0.2.1/tcp/4000"]
 http = "127.0.0.1:8080"
 archives = "/srv/tars"
 agent = "/run/bm/agent.sock"
+instance_url = "https://jerry.example.org"
+parallel_runs = 5
 "#;
 
 #[test]
@@ -40,6 +42,8 @@ fn flags_win_over_the_file_and_the_file_over_defaults() {
     assert!(config.listen.chosen);
     assert_eq!(config.archives, Path::new("/srv/tars"));
     assert_eq!(config.agent.unwrap(), Path::new("/run/bm/agent.sock"));
+    assert_eq!(config.instance_url.unwrap(), "https://jerry.example.org");
+    assert_eq!(config.parallel_runs.get(), 5);
 }
 
 #[test]
@@ -49,6 +53,7 @@ fn without_anything_the_documented_defaults_hold() {
     assert_eq!(config.socket, Path::new("/var/lib/backupmanager/control.sock"));
     assert_eq!(config.archives, Path::new(ARCHIVES_DEFAULT));
     assert_eq!((config.name, config.http, config.agent), (None, None, None));
+    assert_eq!(config.parallel_runs.get(), 2);
     let listen: Vec<_> = config.listen.addresses.iter().map(ToString::to_string).collect();
     assert_eq!(
         listen,
@@ -79,6 +84,11 @@ fn a_wrong_key_or_value_is_named() {
     assert!(whole(&error).contains("line 1"), "{}", whole(&error));
     let error = file("http = \"unix:relative\"\n").unwrap_err();
     assert!(whole(&error).contains("unix:/absolute/path"), "{}", whole(&error));
+    for wrong in ["0", "33"] {
+        let error = file(&format!("parallel_runs = {wrong}\n")).unwrap_err();
+        assert!(whole(&error).contains("from 1 to 32"), "{}", whole(&error));
+        assert_eq!(wrong.parse::<ParallelRuns>(), Err(ParallelRunsError));
+    }
     let error = file("data = \"here\"\n").unwrap_err();
     assert!(whole(&error).starts_with("data in "), "{}", whole(&error));
 }

@@ -12,22 +12,17 @@ use std::{
 
 use protocol::{
     control::{Exported, Failure, FailureCode, RawPath},
-    record::Fact,
     tar::{Event, Limits, Parser, TarError},
 };
 use sha2::{Digest as _, Sha256};
 
 use super::{
     handle::archive::{Opened, hex},
-    mesh::Change,
     node::Node,
     verify::check_cancel,
     workers::Meter,
 };
-use crate::{
-    socket::EventSink,
-    sys::{self, OsEntropy},
-};
+use crate::{socket::EventSink, sys};
 
 /// Bytes written at once.
 const WRITE_BYTES: usize = 1 << 20;
@@ -38,8 +33,8 @@ const INFO_BYTES_MAX: usize = 1 << 20;
 /// What an export did, and what the mesh should hear of it.
 pub(super) struct Export {
     pub(super) reply: Exported,
-    /// The archive's record with the SHA-256, when it was not known before.
-    pub(super) note: Option<Change>,
+    /// The SHA-256, when the archive's record does not have it.
+    pub(super) note: Option<[u8; 32]>,
 }
 
 /// Writes the tar and its info.
@@ -66,7 +61,7 @@ pub(super) fn export(
     }
     let mut meter = Meter::new(0);
     let part = Part::create(&tar).map_err(|error| disk_failure(&what, &tar, &error))?;
-    let copied = copy(opened, &part, &mut meter, events, &what)?;
+    let copied = copy(opened, &part.file, &mut meter, events, &what)?;
     let info_part = Part::create(&info).map_err(|error| disk_failure(&what, &info, &error))?;
     (&info_part.file)
         .write_all(&copied.info)
@@ -86,15 +81,30 @@ pub(super) fn export(
     Ok(Export { reply, note: note(node, opened, copied.sha256) })
 }
 
-struct Copied {
-    bytes: u64,
-    sha256: [u8; 32],
-    info: Vec<u8>,
+/// What was written.
+pub(super) struct Copied {
+    pub(super) bytes: u64,
+    pub(super) sha256: [u8; 32],
+    /// The `info.json` that lies in the tar.
+    pub(super) info: Vec<u8>,
+}
+
+/// Writes the tar into a file.
+///
+/// # Errors
+/// When the disk is full, an object is missing, or what came is not what the record says.
+pub(super) fn copy_to(
+    opened: &Opened,
+    file: &File,
+    events: &EventSink,
+    what: &str,
+) -> Result<Copied, Failure> {
+    copy(opened, file, &mut Meter::new(0), events, what)
 }
 
 fn copy(
     opened: &Opened,
-    part: &Part,
+    mut file: &File,
     meter: &mut Meter,
     events: &EventSink,
     what: &str,
@@ -113,7 +123,7 @@ fn copy(
         let piece = &buffer[..read];
         hash.update(piece);
         info.look(piece);
-        (&part.file).write_all(piece).map_err(|error| disk_failure(what, &part.path, &error))?;
+        file.write_all(piece).map_err(|error| disk_failure(what, Path::new("the tar"), &error))?;
         bytes += read as u64;
         events.progress(meter.progress("writing", bytes, Some(total)));
         check_cancel(events, what)?;
@@ -128,11 +138,11 @@ fn copy(
 }
 
 /// Takes the first `info.json` out of a tar that passes by.
-struct InfoFinder {
+pub(super) struct InfoFinder {
     parser: Option<Parser>,
     inside: bool,
     bytes: Vec<u8>,
-    found: Option<Vec<u8>>,
+    pub(super) found: Option<Vec<u8>>,
 }
 
 impl Default for InfoFinder {
@@ -143,7 +153,7 @@ impl Default for InfoFinder {
 }
 
 impl InfoFinder {
-    fn look(&mut self, piece: &[u8]) {
+    pub(super) fn look(&mut self, piece: &[u8]) {
         let Some(mut parser) = self.parser.take() else { return };
         let read: Result<(), TarError> = parser.push(piece, &mut |event| {
             match event {
@@ -165,17 +175,10 @@ impl InfoFinder {
     }
 }
 
-/// The record with its SHA-256, when this node made the archive and did not know it.
-fn note(node: &Node, opened: &Opened, sha256: [u8; 32]) -> Option<Change> {
-    let archive = &opened.archive;
-    let mut meta = archive.meta.clone()?;
-    if archive.origin != node.id() || meta.sha256.is_some() {
-        return None;
-    }
-    meta.sha256 = Some(sha256);
-    let mut facts = archive.facts.clone();
-    facts.sealed = meta.seal(&node.key, &mut OsEntropy);
-    Some(Change::Say(Fact::Archive(archive.id, facts)))
+/// What the record lacks, when this node made the archive.
+pub(super) fn note(node: &Node, opened: &Opened, sha256: [u8; 32]) -> Option<[u8; 32]> {
+    let meta = opened.archive.meta.as_ref()?;
+    (opened.archive.origin == node.id() && meta.sha256.is_none()).then_some(sha256)
 }
 
 /// A file that appears under its name only when it is whole.

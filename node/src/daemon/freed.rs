@@ -1,27 +1,34 @@
-//! What would be free if an archive went: objects of its closure that no other closure names.
+//! What would be free if archives went: objects of their closures that no other closure names.
 
-use std::{collections::BTreeMap, ops::ControlFlow};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::ControlFlow,
+};
 
-use protocol::{SealedId, control::Failure};
+use protocol::{ArchiveId, SealedId, control::Failure};
 
 use super::{
     failure::store_failure,
     live::{self, Walked},
     node::Node,
-    view::Archive,
 };
 
-/// Sealed bytes that only this archive needs. Memory: 8 bytes for each object of the others.
+/// Sealed bytes that only these archives of this node need. Memory: 8 bytes for each object of the
+/// others, and 16 for each of these.
 ///
 /// # Errors
-/// When the store cannot be read.
-pub(super) fn bytes_only_in(node: &Node, archive: &Archive) -> Result<u64, Failure> {
-    let what = format!("cannot tell what archive {} uses", archive.title());
-    let failed = |error| store_failure(&what, &error);
+/// When the store cannot be read; `what` is what could not be done then.
+pub(super) fn bytes_only_in(
+    node: &Node,
+    archives: &BTreeSet<ArchiveId>,
+    what: &str,
+) -> Result<u64, Failure> {
+    let failed = |error| store_failure(what, &error);
     let roots = node.mesh.look(|catalog| live::roots(catalog, node.id()));
+    let mine = |root: &&live::Root| root.origin == node.id() && archives.contains(&root.archive);
     let mut others = Vec::new();
     let mut walked = Walked::default();
-    for root in roots.known.iter().filter(|root| root.archive != archive.id) {
+    for root in roots.known.iter().filter(|root| !mine(root)) {
         live::closure(&node.store, &root.link, &mut walked, &mut |link| {
             others.push(short(&link.id));
             ControlFlow::Continue(())
@@ -31,14 +38,16 @@ pub(super) fn bytes_only_in(node: &Node, archive: &Archive) -> Result<u64, Failu
     others.sort_unstable();
     others.dedup();
     let mut own = BTreeMap::new();
-    let mut none = Walked::default();
-    live::closure(&node.store, &archive.facts.root, &mut none, &mut |link| {
-        if others.binary_search(&short(&link.id)).is_err() {
-            own.insert(short(&link.id), u64::from(link.bytes));
-        }
-        ControlFlow::Continue(())
-    })
-    .map_err(failed)?;
+    let mut walked = Walked::default();
+    for root in roots.known.iter().filter(mine) {
+        live::closure(&node.store, &root.link, &mut walked, &mut |link| {
+            if others.binary_search(&short(&link.id)).is_err() {
+                own.insert(short(&link.id), u64::from(link.bytes));
+            }
+            ControlFlow::Continue(())
+        })
+        .map_err(failed)?;
+    }
     Ok(own.values().sum())
 }
 

@@ -44,6 +44,11 @@ impl Hurt {
         self.news.notified().await;
     }
 
+    /// Whether objects of an archive are missing, as far as is known.
+    pub(super) fn is_noted(&self, origin: NodeId, archive: ArchiveId) -> bool {
+        self.lock().contains_key(&(origin, archive))
+    }
+
     fn forget(&self, origin: NodeId, archive: ArchiveId) {
         self.lock().remove(&(origin, archive));
     }

@@ -4,6 +4,7 @@
 //! the workers; [`serve`] does that and answers commands until it is told to stop. Everything that
 //! was acknowledged is durable, so stopping is quick and being killed is no different.
 
+mod choices;
 pub mod data;
 mod execute;
 mod export;
@@ -11,17 +12,25 @@ mod facts;
 mod failure;
 mod freed;
 mod handle;
+pub mod hooks;
 pub mod hurt;
+pub mod keeping;
 mod live;
 pub mod mesh;
 pub mod node;
 mod objects;
 mod picked;
+mod prune;
+mod rebuild;
+pub mod registry;
 mod replicas;
 pub mod runs;
+mod schedule;
+pub mod tars;
 mod verify;
 pub mod view;
 pub mod workers;
+mod zone;
 
 use std::{path::Path, sync::Arc};
 
@@ -41,10 +50,13 @@ use tracing::{debug, info, warn};
 use self::{
     data::DataDir,
     hurt::Hurt,
+    keeping::Keeping,
     mesh::{Mesh, MeshConfig},
     node::Node,
     objects::Shelf,
+    registry::Registry,
     runs::Runs,
+    tars::Tars,
     workers::Workers,
 };
 use crate::{
@@ -96,7 +108,9 @@ pub async fn start(config: &Config) -> Result<Daemon, Failure> {
     let name = name(&db, config).map_err(|error| failed(&error))?;
     let secret = data.node_secret().map_err(|error| failed(&error).hint(error.hint()))?;
     let key = data.archive_key().map_err(|error| failed(&error).hint(error.hint()))?;
-    let runs = Runs::open(Arc::clone(&db)).map_err(|error| failed(&error))?;
+    let tars = Tars::open(&db).map_err(|error| failed(&error))?;
+    let runs =
+        Runs::open(Arc::clone(&db), config.parallel_runs.get()).map_err(|error| failed(&error))?;
     let (bulk, bulk_streams) = mpsc::channel(BULK_WAITING_MAX);
     let mesh = start_mesh(config, &name, &secret, &db, bulk).await?;
     let agent: Arc<dyn Agent> = match &config.agent {
@@ -108,6 +122,7 @@ pub async fn start(config: &Config) -> Result<Daemon, Failure> {
         .map_err(|error| Failure::caused(FailureCode::Busy, "cannot start the daemon", &error))?;
     let node = Arc::new(Node {
         name,
+        instance_url: config.instance_url.clone(),
         secret,
         key,
         data,
@@ -116,13 +131,19 @@ pub async fn start(config: &Config) -> Result<Daemon, Failure> {
         mesh,
         agent,
         runs,
+        tars,
+        registry: Registry::default(),
         workers: Workers::default(),
         hurt: Hurt::default(),
+        keeping: Keeping::default(),
         started: sys::now(),
     });
     let (stop, mut tasks) = (Cancel::default(), JoinSet::new());
     tasks.spawn(facts::run(Arc::clone(&node), stop.clone()));
     tasks.spawn(replicas::run(Arc::clone(&node), stop.clone()));
+    tasks.spawn(tars::run(Arc::clone(&node), stop.clone()));
+    tasks.spawn(prune::run(Arc::clone(&node), stop.clone()));
+    tasks.spawn(schedule::run(Arc::clone(&node), stop.clone()));
     tasks.spawn(serve_bulk(Arc::clone(&node), bulk_streams, stop.clone()));
     info!(node.name = node.name, node.id = %node.id().short(), "the daemon is up");
     Ok(Daemon { node, server, stop, tasks })

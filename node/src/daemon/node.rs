@@ -6,16 +6,19 @@ use protocol::{
     NodeId, Time,
     catalog::Catalog,
     control::{Failure, FailureCode},
-    job::Job,
+    job::{Job, Name},
     key::{ArchiveKey, NodeSecret},
 };
 
 use super::{
     data::DataDir,
     hurt::Hurt,
+    keeping::Keeping,
     mesh::Mesh,
+    registry::{Listing, Registry},
     runs::Runs,
-    view::{self, Archive, Keys},
+    tars::Tars,
+    view::{Archive, Keys},
     workers::Workers,
 };
 use crate::{agent::Agent, chunks::ChunkStore, db::Db};
@@ -24,6 +27,8 @@ use crate::{agent::Agent, chunks::ChunkStore, db::Db};
 pub struct Node {
     /// Its name.
     pub name: String,
+    /// Where people find it, when somebody said so.
+    pub instance_url: Option<String>,
     /// Its key.
     pub secret: NodeSecret,
     /// The key of its own archives.
@@ -40,10 +45,16 @@ pub struct Node {
     pub agent: Arc<dyn Agent>,
     /// The history of runs.
     pub runs: Runs,
+    /// Its plain tars.
+    pub tars: Tars,
+    /// Its jobs and all archives, decoded.
+    pub registry: Registry,
     /// What its long-lived activities do.
     pub workers: Workers,
     /// Archives that are not whole here any more.
     pub hurt: Hurt,
+    /// Archives that must not go now.
+    pub keeping: Keeping,
     /// When it started.
     pub started: Time,
 }
@@ -67,16 +78,34 @@ impl Node {
         Keys::gather(catalog, &self.secret, &self.key)
     }
 
+    /// Its jobs and every archive in the catalog. Not for those who hold the catalog.
+    #[must_use]
+    pub fn listing(&self) -> Arc<Listing> {
+        self.registry.listing(self)
+    }
+
     /// Its jobs, by name.
     #[must_use]
-    pub fn jobs(&self) -> Vec<Job> {
-        self.mesh.look(|catalog| view::jobs(catalog, self.id(), &self.key))
+    pub fn jobs(&self) -> Vec<Arc<Job>> {
+        self.listing().jobs().iter().map(|listed| Arc::clone(&listed.job)).collect()
+    }
+
+    /// The job that somebody names.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn job(&self, name: &Name) -> Result<Arc<Job>, Failure> {
+        let found = self.listing().job(name).map(|listed| Arc::clone(&listed.job));
+        found.ok_or_else(|| {
+            Failure::new(FailureCode::NotFound, format!("cannot find job {name}"), "there is none")
+                .hint("`backupmanager job list` shows the jobs of this node")
+        })
     }
 
     /// Every archive in the catalog, oldest first.
     #[must_use]
-    pub fn archive_list(&self) -> Vec<Archive> {
-        self.mesh.look(|catalog| view::archives(catalog, &self.keys_in(catalog)))
+    pub fn archive_list(&self) -> Vec<Arc<Archive>> {
+        self.listing().archives().to_vec()
     }
 
     /// The key that opens an archive.

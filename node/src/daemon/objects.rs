@@ -16,7 +16,7 @@ use protocol::{
 };
 use tokio::runtime::Handle;
 
-use super::mesh::Mesh;
+use super::{keeping::Reading, mesh::Mesh};
 use crate::{
     archive::{MissingObject, Objects},
     chunks::{ChunkStore, StoreError},
@@ -82,6 +82,8 @@ pub(super) struct ArchiveObjects {
     store: ChunkStore,
     shared: Arc<Shared>,
     remote: Option<Remote>,
+    /// No retention drops the archive meanwhile.
+    _reading: Option<Reading>,
 }
 
 struct Remote {
@@ -115,12 +117,17 @@ impl ArchiveObjects {
     /// From the store alone.
     #[must_use]
     pub(super) fn local(store: &ChunkStore) -> Self {
-        Self { store: store.clone(), shared: Arc::default(), remote: None }
+        Self { store: store.clone(), shared: Arc::default(), remote: None, _reading: None }
     }
 
     /// From the store, and from these holders what is not there. Call it on the runtime.
     #[must_use]
-    pub(super) fn with_holders(store: &ChunkStore, mesh: &Mesh, holders: Vec<NodeId>) -> Self {
+    pub(super) fn with_holders(
+        store: &ChunkStore,
+        mesh: &Mesh,
+        holders: Vec<NodeId>,
+        reading: Reading,
+    ) -> Self {
         let remote = Remote {
             dialer: Arc::new(MemberDialer(mesh.clone())),
             shelf: Arc::new(Shelf(store.clone())),
@@ -128,7 +135,7 @@ impl ArchiveObjects {
             runtime: Handle::current(),
         };
         let remote = Some(remote).filter(|remote| !remote.holders.is_empty());
-        Self { store: store.clone(), shared: Arc::default(), remote }
+        Self { store: store.clone(), shared: Arc::default(), remote, _reading: Some(reading) }
     }
 
     /// Counts sealed bytes that came from holders.

@@ -1,145 +1,206 @@
 //! The history of runs: one entry per execution of a job, with its transcript.
 //!
-//! A run is written when it begins and when it ends. One that is found running at start was
-//! interrupted by whatever stopped the daemon, and says so from then on.
+//! A run is written when it begins and when it ends; what happens between is in memory. One that is
+//! found at start without an end was interrupted by whatever stopped the daemon, and says so from
+//! then on. How many run at once, and what waits, is decided by [`active`].
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+mod active;
+mod transcript;
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
 };
 
 use protocol::{
-    Time, cbor,
-    control::{
-        Failure, FailureCode, Progress, RunDetail, RunReport, RunState, TRANSCRIPT_LINES_MAX,
-        TranscriptLine,
-    },
+    JobId, Time,
+    control::{Failure, FailureCode, Progress, RunDetail, RunKind, RunReport, RunState, Trigger},
 };
+use tracing::warn;
 
+use self::active::Active;
 use crate::{
-    db::{Db, DbError},
-    socket::CancelSwitch,
+    db::{Db, DbError, RunsOf},
+    socket::{Cancel, CancelSwitch},
     sys,
 };
 
-/// The largest stored run: a full transcript of long lines.
-const RUN_BYTES_MAX: usize = 8 << 20;
+/// Runs of a job that are looked through for the last one of a kind.
+const LOOKED_BACK_MAX: usize = 50;
 
-/// Runs that a list looks through for those of one job.
-const SCANNED_MAX: usize = 20_000;
+/// A run that shall begin.
+#[derive(Clone, Copy, Debug)]
+pub struct NewRun<'a> {
+    /// The job's name; for a restore, of the job that the archive came from.
+    pub job: &'a str,
+    /// The job, where it is one of this node.
+    pub job_id: Option<JobId>,
+    /// What the run does.
+    pub kind: RunKind,
+    /// Why it begins.
+    pub trigger: Trigger,
+}
 
 /// The history, and what is running now.
 pub struct Runs {
     db: Arc<Db>,
     next: AtomicU64,
-    running: Mutex<BTreeMap<u64, Running>>,
+    active: Mutex<Active>,
     ends: tokio::sync::watch::Sender<u64>,
 }
 
-struct Running {
-    detail: RunDetail,
-    cancel: CancelSwitch,
-}
-
 impl Runs {
-    /// Opens the history; runs that a crash cut off become interrupted ones.
+    /// Opens the history; runs that a crash cut off become interrupted ones. At most `parallel`
+    /// runs are at work at once, and at least one.
     ///
     /// # Errors
     /// When the state file cannot be read or written.
-    pub fn open(db: Arc<Db>) -> Result<Self, DbError> {
-        let newest = db.runs(u64::MAX, 1)?.first().map_or(0, |(id, _)| *id);
-        let (next, running) = (AtomicU64::new(newest + 1), Mutex::new(BTreeMap::new()));
-        let runs = Self { db, next, running, ends: tokio::sync::watch::channel(0).0 };
-        // Runs are numbered in order and few run at once, so the cut-off ones are among the last.
-        for (id, bytes) in runs.db.runs(u64::MAX, 100)? {
-            let Some(mut detail) = decode(&bytes) else { continue };
-            if detail.run.state == RunState::Running {
-                detail.run.state = RunState::Interrupted;
-                detail.run.ended_ms = Some(sys::now());
-                detail.run.progress = None;
-                detail.run.failure = Some(interrupted(&detail.run.job));
-                runs.db.write_run(id, &cbor::encode(&detail))?;
-            }
+    pub fn open(db: Arc<Db>, parallel: usize) -> Result<Self, DbError> {
+        let next = AtomicU64::new(db.newest_run()? + 1);
+        for mut run in db.open_runs()? {
+            run.state = RunState::Interrupted;
+            run.ended_ms = Some(sys::now());
+            run.failure = Some(interrupted(&run.job));
+            db.end_run(&run, &[])?;
         }
-        Ok(runs)
+        let active = Mutex::new(Active::new(parallel));
+        Ok(Self { db, next, active, ends: tokio::sync::watch::channel(0).0 })
     }
 
-    /// A run of a job begins. The switch stops it.
+    /// A run begins, or waits for its turn. The switch stops it.
     ///
     /// # Errors
-    /// When one of that job is running, or the state file cannot be written.
-    pub fn begin(&self, job: &str, cancel: CancelSwitch) -> Result<RunReport, Failure> {
-        let mut running = self.lock();
-        if let Some(other) = running.values().find(|other| other.detail.run.job == job) {
-            let why = format!("run {} of it is at work", other.detail.run.run);
-            return Err(Failure::new(FailureCode::Busy, format!("cannot run {job}"), why)
-                .hint("wait for it, or stop it with `run cancel`"));
-        }
+    /// When one of that job has not ended, or the state file cannot be written.
+    pub fn begin(&self, new: NewRun<'_>, cancel: CancelSwitch) -> Result<RunReport, Failure> {
+        let mut active = self.lock();
+        active.admits(&new)?;
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let run = report(id, job, RunState::Running, sys::now());
-        let detail = RunDetail { run: run.clone(), transcript: Vec::new() };
-        self.db.write_run(id, &cbor::encode(&detail)).map_err(|error| state_failed(&error))?;
-        running.insert(id, Running { detail, cancel });
+        let mut run = RunReport::new(id, new.job, active.state_of(&new), sys::now());
+        (run.job_id, run.kind, run.trigger) = (new.job_id, new.kind, new.trigger);
+        let noted = self.db.begin_run(&run);
+        noted.map_err(|error| {
+            Failure::caused(FailureCode::Internal, "cannot note the run", &error)
+        })?;
+        active.add(run.clone(), &new, cancel);
         Ok(run)
     }
 
-    /// Adds a line to the transcript of a running run.
-    pub fn line(&self, id: u64, text: impl Into<String>) {
-        let (at_ms, text) = (sys::now(), text.into());
-        if let Some(run) = self.lock().get_mut(&id)
-            && run.detail.transcript.len() < TRANSCRIPT_LINES_MAX
-        {
-            run.detail.transcript.push(TranscriptLine { at_ms, text });
+    /// Waits until it is a run's turn. When `cancel` is asked meanwhile, the run ends as cancelled.
+    ///
+    /// # Errors
+    /// When it was cancelled; it has ended then.
+    pub async fn await_turn(&self, id: u64, cancel: &Cancel) -> Result<(), Failure> {
+        loop {
+            let turn = match self.lock().get(id) {
+                None => return Err(self.stopped(id)),
+                Some(run) if run.report.state != RunState::Queued => return Ok(()),
+                Some(run) => Arc::clone(&run.turn),
+            };
+            tokio::select! {
+                () = turn.notified() => {}
+                () = cancel.wait() => drop(self.cancel(id)),
+            }
         }
     }
 
-    /// How far a running run is.
+    fn stopped(&self, id: u64) -> Failure {
+        let run = self.db.run(id).ok().flatten();
+        run.and_then(|run| run.failure).unwrap_or_else(|| cancelled(&format!("run {id}")))
+    }
+
+    /// Adds what a run said to its transcript.
+    pub fn line(&self, id: u64, text: impl AsRef<str>) {
+        if let Some(run) = self.lock().get_mut(id) {
+            run.transcript.say(sys::now(), text.as_ref());
+        }
+    }
+
+    /// How far a run is.
     pub fn progress(&self, id: u64, progress: Progress) {
-        if let Some(run) = self.lock().get_mut(&id) {
-            run.detail.run.progress = Some(progress);
+        if let Some(run) = self.lock().get_mut(id) {
+            run.report.progress = Some(progress);
         }
     }
 
-    /// A run ended; `change` says how.
+    /// A run ended; `change` says how. One that had ended before stays as it was.
     ///
     /// # Errors
     /// When the state file cannot be written; the run has ended all the same.
     pub fn end(&self, id: u64, change: impl FnOnce(&mut RunReport)) -> Result<RunReport, DbError> {
-        let Some(mut running) = self.lock().remove(&id) else {
-            return Ok(self.show(id)?.map(|detail| detail.run).unwrap_or_else(|| unknown(id)));
-        };
-        let run = &mut running.detail.run;
-        run.ended_ms = Some(sys::now());
-        run.progress = None;
-        change(run);
-        let written = self.db.write_run(id, &cbor::encode(&running.detail));
-        self.ends.send_modify(|ends| *ends += 1);
-        written.map(|()| running.detail.run)
+        match self.end_if(id, |_| true, change)? {
+            Some(run) => Ok(run),
+            None => Ok(self.db.run(id)?.unwrap_or_else(|| unknown(id))),
+        }
     }
 
-    /// Waits until a run is not running.
+    fn end_if(
+        &self,
+        id: u64,
+        applies: impl FnOnce(&RunReport) -> bool,
+        change: impl FnOnce(&mut RunReport),
+    ) -> Result<Option<RunReport>, DbError> {
+        let mut active = self.lock();
+        let Some(run) = active.get_mut(id).filter(|run| applies(&run.report)) else {
+            return Ok(None);
+        };
+        run.report.ended_ms = Some(sys::now());
+        run.report.progress = None;
+        change(&mut run.report);
+        let (report, said) = (run.report.clone(), run.transcript.lines());
+        // Written before it is taken out, so that whoever looks meanwhile sees it one way or the
+        // other.
+        let written = self.db.end_run(&report, &said);
+        active.remove(id, sys::now());
+        drop(active);
+        self.ends.send_modify(|ends| *ends += 1);
+        written.map(|()| Some(report))
+    }
+
+    /// Waits until a run has ended.
     pub async fn ended(&self, id: u64) {
         let mut ends = self.ends.subscribe();
-        while self.lock().contains_key(&id) {
+        while self.lock().get(id).is_some() {
             if ends.changed().await.is_err() {
                 return;
             }
         }
     }
 
-    /// Asks a run to stop; `false` when it does not run.
-    pub fn cancel(&self, id: u64) -> bool {
-        let running = self.lock();
-        running.get(&id).map(|run| run.cancel.cancel()).is_some()
+    /// The run of a job that has not ended, and what it does.
+    #[must_use]
+    pub fn at_work_of(&self, job: &JobId) -> Option<(u64, RunKind)> {
+        self.lock().of_job(job)
     }
 
-    /// How many run now.
+    /// Asks a run to stop; one that waits for its turn ends at once. `false` when it has ended.
+    pub fn cancel(&self, id: u64) -> bool {
+        let active = self.lock();
+        let Some(run) = active.get(id) else { return false };
+        run.cancel.cancel();
+        let queued = run.report.state == RunState::Queued;
+        drop(active);
+        if queued {
+            // Its turn may have come since: then it stops by the switch, as any run does.
+            self.end_queued(id);
+        }
+        true
+    }
+
+    fn end_queued(&self, id: u64) {
+        let change = |run: &mut RunReport| {
+            run.state = RunState::Cancelled;
+            run.failure = Some(cancelled(&run.job));
+        };
+        let queued = |run: &RunReport| run.state == RunState::Queued;
+        if let Err(error) = self.end_if(id, queued, change) {
+            warn!(run = id, %error, "cannot note that a run was cancelled");
+        }
+    }
+
+    /// How many are at work now.
     #[must_use]
     pub fn running(&self) -> u32 {
-        u32::try_from(self.lock().len()).unwrap_or(u32::MAX)
+        u32::try_from(self.lock().at_work()).unwrap_or(u32::MAX)
     }
 
     /// One run with its transcript.
@@ -147,38 +208,72 @@ impl Runs {
     /// # Errors
     /// When the state file cannot be read.
     pub fn show(&self, id: u64) -> Result<Option<RunDetail>, DbError> {
-        if let Some(running) = self.lock().get(&id) {
-            return Ok(Some(running.detail.clone()));
+        if let Some(run) = self.lock().get(id) {
+            let (run, transcript) = (run.report.clone(), run.transcript.lines());
+            return Ok(Some(RunDetail { run, transcript }));
         }
-        let found = self.db.runs(id.saturating_add(1), 1)?;
-        Ok(found.first().filter(|(found, _)| *found == id).and_then(|(_, bytes)| decode(bytes)))
+        let Some(run) = self.db.run(id)? else { return Ok(None) };
+        Ok(Some(RunDetail { run, transcript: self.db.transcript(id)? }))
     }
 
-    /// The newest runs first, of one job or of all.
+    /// The newest runs first, older than `before` where that is said.
     ///
     /// # Errors
     /// When the state file cannot be read.
-    pub fn list(&self, job: Option<&str>, limit: usize) -> Result<Vec<RunReport>, DbError> {
-        let scanned = if job.is_some() { SCANNED_MAX } else { limit };
-        let running = self.lock();
-        let of_job = |run: &RunReport| job.is_none_or(|job| run.job == job);
-        let stored = self.db.runs(u64::MAX, scanned)?;
-        let reports = stored.into_iter().filter_map(|(id, bytes)| {
-            running.get(&id).map_or_else(
-                || decode(&bytes).map(|detail| detail.run),
-                |running| Some(running.detail.run.clone()),
-            )
-        });
-        Ok(reports.filter(of_job).take(limit).collect())
+    pub fn list(
+        &self,
+        of: RunsOf<'_>,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<RunReport>, DbError> {
+        let mut runs = self.db.runs(of, before.unwrap_or(u64::MAX), limit)?;
+        let mut ended = Vec::new();
+        let active = self.lock();
+        for run in runs.iter_mut().filter(|run| is_open(run.state)) {
+            match active.get(run.run) {
+                Some(now) => run.clone_from(&now.report),
+                None => ended.push(run),
+            }
+        }
+        drop(active);
+        // They ended after they were read.
+        for run in ended {
+            if let Some(now) = self.db.run(run.run)? {
+                *run = now;
+            }
+        }
+        Ok(runs)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Running>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The newest run of a job.
+    ///
+    /// # Errors
+    /// When the state file cannot be read.
+    pub fn last_of(&self, job: &JobId) -> Result<Option<RunReport>, DbError> {
+        Ok(self.list(RunsOf::Job(job), None, 1)?.pop())
+    }
+
+    /// The newest backup of a job that has ended.
+    ///
+    /// # Errors
+    /// When the state file cannot be read.
+    pub fn last_backup_of(&self, job: &JobId) -> Result<Option<RunReport>, DbError> {
+        let is_backup = |run: &RunReport| run.kind == RunKind::Backup && !is_open(run.state);
+        let newest = self.list(RunsOf::Job(job), None, 2)?.into_iter().find(is_backup);
+        if newest.is_some() {
+            return Ok(newest);
+        }
+        Ok(self.list(RunsOf::Job(job), None, LOOKED_BACK_MAX)?.into_iter().find(is_backup))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Active> {
+        self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn decode(bytes: &[u8]) -> Option<RunDetail> {
-    cbor::decode("run", bytes, RUN_BYTES_MAX).ok()
+/// Whether a run in this state has not ended.
+fn is_open(state: RunState) -> bool {
+    matches!(state, RunState::Queued | RunState::Running)
 }
 
 fn interrupted(job: &str) -> Failure {
@@ -187,72 +282,13 @@ fn interrupted(job: &str) -> Failure {
         .hint("run it again: what was stored already is not read or sent twice")
 }
 
-fn state_failed(error: &DbError) -> Failure {
-    Failure::caused(FailureCode::Internal, "cannot note the run", error)
+fn cancelled(job: &str) -> Failure {
+    Failure::new(FailureCode::Cancelled, format!("cannot run {job}"), "somebody stopped it")
 }
 
 fn unknown(run: u64) -> RunReport {
-    report(run, "", RunState::Interrupted, Time(0))
-}
-
-/// A run that has done nothing yet.
-fn report(run: u64, job: &str, state: RunState, started_ms: Time) -> RunReport {
-    RunReport {
-        run,
-        job: job.to_owned(),
-        state,
-        started_ms,
-        ended_ms: None,
-        archive: None,
-        entries: 0,
-        stream_bytes: 0,
-        known_bytes: 0,
-        stored_bytes: 0,
-        warnings: 0,
-        progress: None,
-        failure: None,
-    }
+    RunReport::new(run, "", RunState::Interrupted, Time(0))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn runs(db: &Arc<Db>) -> Runs {
-        Runs::open(Arc::clone(db)).unwrap()
-    }
-
-    #[test]
-    fn a_run_that_a_crash_cut_off_is_reported_as_interrupted() {
-        let dir = tempfile::tempdir().unwrap();
-        let db = Arc::new(Db::open(&dir.path().join("state.redb")).unwrap());
-        let first = runs(&db);
-        let done = first.begin("docs", CancelSwitch::new().0).unwrap().run;
-        first.end(done, |run| run.state = RunState::Success).unwrap();
-        let cut = first.begin("docs", CancelSwitch::new().0).unwrap().run;
-        drop(first);
-        let second = runs(&db);
-        let listed = second.list(None, 10).unwrap();
-        let states: Vec<_> = listed.iter().map(|run| (run.run, run.state)).collect();
-        assert_eq!(states, [(cut, RunState::Interrupted), (done, RunState::Success)]);
-        let next = second.begin("docs", CancelSwitch::new().0).unwrap();
-        assert_eq!(next.run, cut + 1);
-    }
-
-    #[test]
-    fn one_job_runs_once_at_a_time_and_another_beside_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let db = Arc::new(Db::open(&dir.path().join("state.redb")).unwrap());
-        let runs = runs(&db);
-        let (switch, cancel) = CancelSwitch::new();
-        let run = runs.begin("docs", switch).unwrap().run;
-        assert_eq!(runs.begin("docs", CancelSwitch::new().0).unwrap_err().code, FailureCode::Busy);
-        runs.begin("mail", CancelSwitch::new().0).unwrap();
-        assert!(runs.cancel(run) && cancel.is_set());
-        runs.line(run, "stopping");
-        runs.end(run, |run| run.state = RunState::Cancelled).unwrap();
-        assert_eq!(runs.show(run).unwrap().unwrap().transcript[0].text, "stopping");
-        assert!(!runs.cancel(run));
-        assert_eq!(runs.list(Some("docs"), 10).unwrap().len(), 1);
-    }
-}
+mod tests;

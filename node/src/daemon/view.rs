@@ -8,7 +8,7 @@ use protocol::{
     catalog::Catalog,
     cbor,
     control::{ArchiveRef, Failure, FailureCode, NodeName, NodeRef},
-    job::{Job, Name},
+    job::Job,
     key::{ArchiveKey, NodeSecret},
     manifest::RootRef,
     record::ArchiveFacts,
@@ -74,13 +74,15 @@ pub fn archives(catalog: &Catalog, keys: &Keys) -> Vec<Archive> {
     let mut all: Vec<_> = tables
         .archives
         .iter()
-        .map(|((origin, id), facts)| open(keys, *origin, *id, facts.clone()))
+        .map(|((origin, id), facts)| open_archive(keys, *origin, *id, facts.clone()))
         .collect();
     all.sort_by_key(|archive| (archive.facts.created, archive.origin, archive.id));
     all
 }
 
-fn open(keys: &Keys, origin: NodeId, id: ArchiveId, facts: ArchiveFacts) -> Archive {
+/// An archive, opened where its key is among `keys`.
+#[must_use]
+pub fn open_archive(keys: &Keys, origin: NodeId, id: ArchiveId, facts: ArchiveFacts) -> Archive {
     let meta = keys.of(&origin).and_then(|key| ArchiveMeta::open(key, &facts.sealed).ok());
     Archive { origin, id, facts, meta }
 }
@@ -91,7 +93,7 @@ fn open(keys: &Keys, origin: NodeId, id: ArchiveId, facts: ArchiveFacts) -> Arch
 pub fn title(catalog: &Catalog, keys: &Keys, origin: NodeId, id: ArchiveId) -> String {
     let facts = catalog.archive(origin, id).cloned();
     let facts = facts.or_else(|| catalog.removed_archive(origin, id));
-    facts.map_or_else(|| id.short(), |facts| open(keys, origin, id, facts).title())
+    facts.map_or_else(|| id.short(), |facts| open_archive(keys, origin, id, facts).title())
 }
 
 /// The archive that somebody names.
@@ -160,27 +162,12 @@ pub fn node_name(catalog: &Catalog, id: NodeId) -> NodeName {
     NodeName { id, name }
 }
 
-/// The jobs of a node, by name; only those that open.
+/// A job as its record carries it, with its size; none when it does not open.
 #[must_use]
-pub fn jobs(catalog: &Catalog, owner: NodeId, key: &ArchiveKey) -> Vec<Job> {
-    let opened = catalog.jobs_of(owner).filter_map(|(_, facts)| {
-        let plain = seal::open_meta(key, &facts.sealed).ok()?;
-        cbor::decode::<Job>("job", &plain, JOB_BYTES_MAX).ok()
-    });
-    let mut jobs: Vec<_> = opened.collect();
-    jobs.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
-    jobs
-}
-
-/// The job that somebody names.
-///
-/// # Errors
-/// When there is none.
-pub fn find_job(jobs: Vec<Job>, name: &Name) -> Result<Job, Failure> {
-    jobs.into_iter().find(|job| job.spec.name == *name).ok_or_else(|| {
-        Failure::new(FailureCode::NotFound, format!("cannot find job {name}"), "there is none")
-            .hint("`backupmanager job list` shows the jobs of this node")
-    })
+pub fn open_job(key: &ArchiveKey, sealed: &[u8]) -> Option<(Job, usize)> {
+    let plain = seal::open_meta(key, sealed).ok()?;
+    let job = cbor::decode("job", &plain, JOB_BYTES_MAX).ok()?;
+    Some((job, plain.len()))
 }
 
 /// Copies of an archive that stand, the origin's own not counted.

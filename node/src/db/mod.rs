@@ -1,18 +1,22 @@
 //! The node's state in redb: what it was told and what it decided, durable before it is acted on.
 //!
 //! One file, `state.redb`, beside the chunk store. It holds the signed records of every author
-//! (the catalog is rebuilt from them at start), runs, outstanding tickets, and the *known* table:
-//! which sealed object a chunk of ours became, so that a chunk seen again is not sealed again. The
-//! known table is a cache: a lost entry costs one sealing, a stale one is noticed because the
-//! store is asked too.
+//! (the catalog is rebuilt from them at start), runs, how far schedules were handled, outstanding
+//! tickets, and the *known* table: which sealed object a chunk of ours became, so that a chunk seen
+//! again is not sealed again. The known table is a cache: a lost entry costs one sealing, a stale one
+//! is noticed because the store is asked too.
 
+mod handled;
+mod runs;
 mod tables;
 
 use std::path::{Path, PathBuf};
 
+pub use handled::Handled;
 use protocol::{ChunkId, NodeId, SealedId};
 use redb::{Database, ReadableDatabase, ReadableTable};
-use tables::{KNOWN, META, RECORDS, RUNS};
+pub use runs::RunsOf;
+use tables::{KNOWN, META, RECORDS};
 
 /// redb's page cache. The default of 1 GiB buys nothing here but a gigabyte of memory.
 const CACHE_BYTES: usize = 8 << 20;
@@ -91,6 +95,7 @@ impl Db {
             }
             None => db.set_meta("schema", SCHEMA)?,
         }
+        db.drop_old_runs()?;
         Ok(db)
     }
 
@@ -217,35 +222,6 @@ impl Db {
         })
     }
 
-    /// Writes one run, new or changed.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn write_run(&self, id: u64, run: &[u8]) -> Result<(), DbError> {
-        const WHAT: &str = "write a run";
-        self.write(WHAT, |tx| {
-            tx.open_table(RUNS).map_err(during(WHAT))?.insert(id, run).map_err(during(WHAT))?;
-            Ok(())
-        })
-    }
-
-    /// The newest runs first, at most `limit`, older than `before`.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn runs(&self, before: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>, DbError> {
-        const WHAT: &str = "read runs";
-        self.read(WHAT, RUNS, |table| {
-            let rows = table.range(..before).map_err(during(WHAT))?.rev().take(limit);
-            rows.map(|row| {
-                let (id, run) = row.map_err(during(WHAT))?;
-                Ok((id.value(), run.value().to_vec()))
-            })
-            .collect()
-        })
-        .map(Option::unwrap_or_default)
-    }
-
     fn write(
         &self,
         what: &'static str,
@@ -332,15 +308,11 @@ mod tests {
             db.write_records(&[put(1, "node", b"old"), put(2, "node", b"other")]).unwrap();
             db.write_records(&[put(1, "node", b"new")]).unwrap();
             db.remember(&[(ChunkId([1; 32]), known)]).unwrap();
-            db.write_run(3, b"three").unwrap();
-            db.write_run(4, b"four").unwrap();
         }
         let db = Db::open(&path).unwrap();
         assert_eq!(db.records().unwrap(), [b"new".to_vec(), b"other".to_vec()]);
         assert_eq!(db.known(&ChunkId([1; 32])).unwrap(), Some(known));
         assert_eq!(db.known(&ChunkId([9; 32])).unwrap(), None);
-        assert_eq!(db.runs(u64::MAX, 1).unwrap(), [(4, b"four".to_vec())]);
-        assert_eq!(db.runs(4, 9).unwrap(), [(3, b"three".to_vec())]);
         assert_eq!(db.forget_known(|_| false).unwrap(), 1);
         assert_eq!(db.known(&ChunkId([1; 32])).unwrap(), None);
     }

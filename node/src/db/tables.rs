@@ -13,5 +13,27 @@ pub(super) const KNOWN: TableDefinition<'static, &[u8], (&[u8], u32)> =
 /// Name → value: layout, mesh, tickets, counters.
 pub(super) const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta-1");
 
-/// Run number → the run, CBOR.
-pub(super) const RUNS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("runs-1");
+/// Run number → the run's report, CBOR.
+pub(super) const RUNS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("runs-2");
+
+/// Run number → the lines of its transcript, CBOR.
+pub(super) const TRANSCRIPTS: TableDefinition<'static, u64, &[u8]> =
+    TableDefinition::new("transcripts-1");
+
+/// (job id, run number) of every run that has a job.
+pub(super) const RUNS_OF_JOB: TableDefinition<'static, (&[u8; 16], u64), ()> =
+    TableDefinition::new("runs-of-job-1");
+
+/// (name of the job when it ran, run number) of every run.
+pub(super) const RUNS_NAMED: TableDefinition<'static, (&str, u64), ()> =
+    TableDefinition::new("runs-named-1");
+
+/// Numbers of the runs that have begun and not ended.
+pub(super) const RUNS_OPEN: TableDefinition<'static, u64, ()> = TableDefinition::new("runs-open-1");
+
+/// Job id → how far its schedule was handled, CBOR.
+pub(super) const HANDLED: TableDefinition<'static, &[u8; 16], &[u8]> =
+    TableDefinition::new("handled-1");
+
+/// Runs with their transcripts inside: before any release.
+pub(super) const RUNS_1: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("runs-1");

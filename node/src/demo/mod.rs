@@ -17,8 +17,8 @@ use std::{
 use anyhow::{Context as _, bail};
 use protocol::{
     control::{
-        ArchiveReport, ArchiveRestore, Invited, JobRun, Joined, MeshInvite, Overwrite, RawPath,
-        Reply, Request, Restored, Role, RunReport,
+        ArchiveReport, ArchiveRestore, Invited, JobRun, Joined, MeshInvite, RawPath, Reply,
+        Request, Restored, Role, RunReport,
     },
     job::{CustomDir, JobConfig, JobSpec, Name},
 };
@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 use self::story::Story;
 use crate::{
     cli,
-    config::{Config, Listen},
+    config::{Config, Listen, ParallelRuns},
     daemon,
     restore::compare_trees,
     socket::{self, Cancel, CancelSwitch},
@@ -195,12 +195,10 @@ async fn restore(
     source: &Path,
     ours: bool,
 ) -> anyhow::Result<()> {
+    let archive = protocol::control::ArchiveRef { name: name.parse()?, node_of: None };
     let request = ArchiveRestore {
-        archive: protocol::control::ArchiveRef { name: name.parse()?, node_of: None },
-        patterns: Vec::new(),
         to: Some(RawPath(to.as_os_str().as_bytes().to_vec())),
-        plan: false,
-        overwrite: Overwrite::Changed,
+        ..ArchiveRestore::all(archive)
     };
     let Reply::Restored(done) = tom.ask(Request::ArchiveRestore(request)).await? else {
         bail!("the restore was answered with something else");
@@ -274,6 +272,8 @@ impl Server {
             http: None,
             archives: scratch.join(format!("{name}-archives")),
             agent: None,
+            instance_url: None,
+            parallel_runs: ParallelRuns::default(),
         };
         let daemon = daemon::start(&config).await?;
         let (switch, stop) = CancelSwitch::new();

@@ -1,13 +1,17 @@
 //! The end of the pipeline: everything in the order of the stream.
 
-use std::sync::{atomic::Ordering, mpsc::Receiver};
+use std::{
+    collections::HashSet,
+    sync::{atomic::Ordering, mpsc::Receiver},
+};
 
 use protocol::{
-    ArchiveId,
+    ArchiveId, SealedId,
     contents::{ContentsWriter, Entry},
     manifest::ManifestWriter,
     object::{ChunkRef, Link},
     seal::{SealedObject, Sealer},
+    tar::STREAMED_HEADER_BYTES,
 };
 use sha2::{Digest, Sha256};
 
@@ -19,6 +23,10 @@ use super::{
 };
 use crate::{chunks::Put, source::Fingerprint};
 
+/// Objects of one archive that are told apart, so that a repeated one counts once: some 18 MiB at
+/// most. In an archive with more, what repeats after that many counts each time.
+const COUNTED_MAX: usize = 1 << 20;
+
 /// Takes slots until the stream is complete; `None` when it was broken off before.
 pub(super) fn commit(
     shared: &Shared<'_>,
@@ -28,7 +36,11 @@ pub(super) fn commit(
     let mut committer = Committer::new(shared);
     for slot in slots {
         match slot {
-            Slot::Begin => committer.begin(),
+            Slot::Begin { payload } => committer.begin(payload),
+            Slot::Gap => committer.leave_gap()?,
+            Slot::Fill(result) => {
+                committer.fill_gap(&result.recv().map_err(|_| IngestError::ThreadLost)??)?;
+            }
             Slot::Chunk(result) => {
                 committer.stored(result.recv().map_err(|_| IngestError::ThreadLost)??)?;
             }
@@ -52,6 +64,8 @@ struct Committer<'a> {
     segment_first: u64,
     /// Where that segment begins in the stream.
     segment_offset: u64,
+    /// Whether it is something that is backed up.
+    payload: bool,
     offset: u64,
     totals: Totals,
 }
@@ -61,9 +75,12 @@ struct Totals {
     members: u64,
     read_bytes: u64,
     new_bytes: u64,
+    payload_new_bytes: u64,
     stored_bytes: u64,
     sealed_bytes: u64,
     objects: u64,
+    /// The beginnings of the ids that were counted.
+    counted: HashSet<u64>,
 }
 
 impl<'a> Committer<'a> {
@@ -77,14 +94,48 @@ impl<'a> Committer<'a> {
             sha256: Some(Sha256::new()),
             segment_first: 0,
             segment_offset: 0,
+            payload: false,
             offset: 0,
             totals: Totals::default(),
         }
     }
 
-    fn begin(&mut self) {
+    fn begin(&mut self, payload: bool) {
         self.segment_first = self.reuse.chunks();
         self.segment_offset = self.offset;
+        self.payload = payload;
+    }
+
+    /// A streamed member begins. Its header comes last, and so no hash of the stream is possible.
+    fn leave_gap(&mut self) -> Result<(), IngestError> {
+        self.begin(true);
+        self.sha256 = None;
+        let bytes = u32::try_from(STREAMED_HEADER_BYTES).unwrap_or(u32::MAX);
+        let page =
+            self.manifest.leave_gap(bytes, &mut self.sealer).map_err(IngestError::Manifest)?;
+        page.map_or(Ok(()), |page| self.put(&page))?;
+        self.reuse.chunk(0, None);
+        self.offset += u64::from(bytes);
+        Ok(())
+    }
+
+    fn fill_gap(&mut self, header: &Stored) -> Result<(), IngestError> {
+        self.payload = false;
+        self.read(header);
+        self.totals.count(&header.chunk.sealed, header.chunk.sealed_bytes);
+        let page = self.manifest.fill_gap(&header.chunk, &mut self.sealer);
+        self.put(&page.map_err(IngestError::Manifest)?)
+    }
+
+    /// Counts a chunk that was not taken from the last archive.
+    fn read(&mut self, stored: &Stored) {
+        let bytes = stored.plain.len() as u64;
+        self.totals.read_bytes += bytes;
+        if stored.new {
+            self.totals.new_bytes += bytes;
+            self.totals.payload_new_bytes += if self.payload { bytes } else { 0 };
+            self.totals.stored_bytes += u64::from(stored.chunk.sealed_bytes);
+        }
     }
 
     fn end(
@@ -109,11 +160,7 @@ impl<'a> Committer<'a> {
         if let Some(sha256) = &mut self.sha256 {
             sha256.update(&stored.plain);
         }
-        self.totals.read_bytes += stored.plain.len() as u64;
-        if stored.new {
-            self.totals.new_bytes += stored.plain.len() as u64;
-            self.totals.stored_bytes += u64::from(stored.chunk.sealed_bytes);
-        }
+        self.read(&stored);
         self.chunk(&stored.chunk, stored.base, stored.likeness)
     }
 
@@ -130,9 +177,9 @@ impl<'a> Committer<'a> {
     ) -> Result<(), IngestError> {
         self.offset += u64::from(chunk.plain_bytes);
         self.shared.progress.stream_bytes.store(self.offset, Ordering::Relaxed);
-        self.totals.count(chunk.sealed_bytes);
+        self.totals.count(&chunk.sealed, chunk.sealed_bytes);
         let bases = base.map(|base| Link { id: base.sealed, bytes: base.sealed_bytes });
-        bases.iter().for_each(|base| self.totals.count(base.bytes));
+        bases.iter().for_each(|base| self.totals.count(&base.id, base.bytes));
         self.reuse.chunk(likeness, base);
         let page = self
             .manifest
@@ -144,7 +191,7 @@ impl<'a> Committer<'a> {
     /// Stores a page of the manifest or the contents.
     fn put(&mut self, page: &SealedObject) -> Result<(), IngestError> {
         let bytes = u32::try_from(page.bytes.len()).unwrap_or(u32::MAX);
-        self.totals.count(bytes);
+        self.totals.count(&page.sealed, bytes);
         let put = self.shared.store.put_trusted(&page.sealed, &page.bytes);
         if put.map_err(IngestError::Store)? == Put::New {
             self.totals.stored_bytes += u64::from(bytes);
@@ -170,6 +217,7 @@ impl<'a> Committer<'a> {
             members: self.totals.members,
             read_bytes: self.totals.read_bytes,
             new_bytes: self.totals.new_bytes,
+            payload_new_bytes: self.totals.payload_new_bytes,
             stored_bytes: self.totals.stored_bytes,
             sealed_bytes: self.totals.sealed_bytes,
             objects: self.totals.objects,
@@ -180,7 +228,14 @@ impl<'a> Committer<'a> {
 }
 
 impl Totals {
-    fn count(&mut self, sealed_bytes: u32) {
+    fn count(&mut self, id: &SealedId, sealed_bytes: u32) {
+        let first = id.0.first_chunk().map_or(0, |first| u64::from_le_bytes(*first));
+        if self.counted.contains(&first) {
+            return;
+        }
+        if self.counted.len() < COUNTED_MAX {
+            self.counted.insert(first);
+        }
         self.objects += 1;
         self.sealed_bytes += u64::from(sealed_bytes);
     }

@@ -1,5 +1,7 @@
 //! The source's side of the pipeline: segments in, slots and work out.
 
+mod streamed;
+
 use std::{
     io,
     sync::{
@@ -13,8 +15,10 @@ use protocol::{
     chunk::{Cutter, Gear},
     contents::Entry,
     object::ChunkRef,
+    tar::Member,
 };
 
+use self::streamed::Streamed;
 use super::{
     IngestError, SLOTS_MAX,
     pool::{Likeness, Shared, Stored, Work},
@@ -30,7 +34,14 @@ const REUSED_BATCH: u32 = 1_024;
 /// The next thing in the order of the stream.
 pub(super) enum Slot {
     /// A segment begins here.
-    Begin,
+    Begin {
+        /// Whether it is something that is backed up, rather than what this program adds.
+        payload: bool,
+    },
+    /// A streamed member begins: room is left for its header.
+    Gap,
+    /// The header that belongs there.
+    Fill(Receiver<Result<Stored, IngestError>>),
     /// A chunk that a worker has in hand.
     Chunk(Receiver<Result<Stored, IngestError>>),
     /// Chunks of the last archive.
@@ -56,6 +67,8 @@ pub(super) struct Intake<'a> {
     work: SyncSender<Work>,
     gear: Arc<Gear>,
     segment: Option<Segment>,
+    /// The streamed member at hand.
+    streamed: Option<Streamed>,
     /// Why the last call failed, when the cause is ours and not the source's.
     failed: Option<IngestError>,
 }
@@ -77,7 +90,8 @@ impl<'a> Intake<'a> {
         let (slots, slots_out) = mpsc::sync_channel(SLOTS_MAX);
         // The slot of a chunk is sent first, so this queue is bounded by that one.
         let (work, work_out) = mpsc::sync_channel(SLOTS_MAX);
-        let intake = Self { shared, slots, work, gear, segment: None, failed: None };
+        let intake =
+            Self { shared, slots, work, gear, segment: None, streamed: None, failed: None };
         (intake, slots_out, Mutex::new(work_out))
     }
 
@@ -107,6 +121,36 @@ impl<'a> Intake<'a> {
         self.work.send(Work { plain, likeness, done }).map_err(|_| stopped())
     }
 
+    /// Cuts file data; sends the chunks that are complete.
+    fn cut(&self, cutter: &mut Cutter, bytes: &[u8]) -> io::Result<()> {
+        let mut sent = Ok(());
+        cutter.push(bytes, &mut |chunk| {
+            if sent.is_ok() {
+                sent = self.chunk(chunk, Likeness::Tail);
+            }
+        });
+        sent
+    }
+
+    /// Sends what is left in a cutter.
+    fn cut_end(&self, cutter: &mut Cutter) -> io::Result<()> {
+        let mut sent = Ok(());
+        cutter.finish(&mut |chunk| {
+            if sent.is_ok() {
+                sent = self.chunk(chunk, Likeness::Tail);
+            }
+        });
+        sent
+    }
+
+    fn check_cancelled(&mut self) -> io::Result<()> {
+        if self.shared.progress.is_cancelled() {
+            self.failed = Some(IngestError::Cancelled);
+            return Err(stopped());
+        }
+        Ok(())
+    }
+
     /// Takes a segment's chunks from the last archive when all of them are there.
     fn reuse(&self, fingerprint: Option<Fingerprint>) -> Result<Option<SegmentRow>, IngestError> {
         let Some(previous) = &self.shared.previous else { return Ok(None) };
@@ -123,7 +167,7 @@ impl<'a> Intake<'a> {
             }
         }
         let lost = |_| IngestError::ThreadLost;
-        self.slots.send(Slot::Begin).map_err(lost)?;
+        self.slots.send(Slot::Begin { payload: true }).map_err(lost)?;
         for batch in batches {
             self.slots.send(Slot::Reused(batch)).map_err(lost)?;
         }
@@ -163,10 +207,10 @@ impl<'a> Intake<'a> {
 
 impl SourceSink for Intake<'_> {
     fn segment(&mut self, head: SegmentHead) -> io::Result<Verdict> {
-        if self.shared.progress.is_cancelled() {
-            self.failed = Some(IngestError::Cancelled);
-            return Err(stopped());
+        if self.streamed.is_some() {
+            return Err(out_of_order());
         }
+        self.check_cancelled()?;
         let reused = self.reuse(head.fingerprint).map_err(|error| {
             self.failed = Some(error);
             stopped()
@@ -176,24 +220,19 @@ impl SourceSink for Intake<'_> {
         let cutter = cuts.then(|| Cutter::new(Arc::clone(&self.gear)));
         self.segment = Some(Segment { fingerprint: head.fingerprint, cutter, reused });
         if verdict == Verdict::Read {
-            self.send(Slot::Begin)?;
+            self.send(Slot::Begin { payload: head.kind != SegmentKind::Frame })?;
         }
         Ok(verdict)
     }
 
     fn data(&mut self, bytes: Vec<u8>) -> io::Result<()> {
+        if self.streamed.is_some() {
+            return self.streamed_data(&bytes);
+        }
         let Some(mut segment) = self.segment.take() else { return Err(out_of_order()) };
         let result = match &mut segment.cutter {
             None => self.chunk(bytes, Likeness::FirstPath),
-            Some(cutter) => {
-                let mut sent = Ok(());
-                cutter.push(&bytes, &mut |chunk| {
-                    if sent.is_ok() {
-                        sent = self.chunk(chunk, Likeness::Tail);
-                    }
-                });
-                sent
-            }
+            Some(cutter) => self.cut(cutter, &bytes),
         };
         self.segment = Some(segment);
         result
@@ -207,18 +246,20 @@ impl SourceSink for Intake<'_> {
         {
             return Err(io::Error::other("a reused segment has other members than last time"));
         }
-        let mut sent = Ok(());
-        if let Some(mut cutter) = segment.cutter.take() {
-            cutter.finish(&mut |chunk| {
-                if sent.is_ok() {
-                    sent = self.chunk(chunk, Likeness::Tail);
-                }
-            });
+        if let Some(cutter) = &mut segment.cutter {
+            self.cut_end(cutter)?;
         }
-        sent?;
         let members = entries.len() as u64;
         self.shared.progress.members.fetch_add(members, Ordering::Relaxed);
         self.send(Slot::End(entries, segment.fingerprint.filter(|_| end.stable)))
+    }
+
+    fn begin_streamed(&mut self, member: Member) -> io::Result<()> {
+        self.streamed_begin(member)
+    }
+
+    fn end_streamed(&mut self) -> io::Result<()> {
+        self.streamed_end()
     }
 
     /// Warnings are the run's to tell: it listens between the source and this sink.

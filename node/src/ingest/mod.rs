@@ -15,6 +15,10 @@
 //! memory whatever the archive's size. Nothing is announced here: the caller publishes the root
 //! after [`ingest`] returned, and it returns after the store made everything durable.
 //!
+//! A member of unknown size (a dump) is *streamed*: the committer leaves a gap in the manifest, as
+//! long as its header will be, takes the data, and fills the gap when the size is known. Until it is
+//! filled the archive cannot be finished, so a dump that breaks off leaves nothing.
+//!
 //! A chunk that is new but resembles one of the last archive (same path, or the same bytes at its
 //! end) is stored as a difference to it: a nightly dump changes a little everywhere, which defeats
 //! every chunker. The base is always a whole chunk, so opening takes two reads at most.
@@ -26,6 +30,9 @@ mod name;
 mod pool;
 mod previous;
 mod reuse;
+mod tar_source;
+#[cfg(test)]
+mod tests;
 
 use std::{
     path::PathBuf,
@@ -44,10 +51,14 @@ use protocol::{
     seal::SealChoice,
 };
 
-pub use layout::{Layout, PAYLOAD_PREFIX};
-pub use name::archive_name;
+pub use layout::{
+    BackupInfo, Described, InfoError, Layout, PAYLOAD_PREFIX, Payload, database_of, describe,
+    dump_path, sidecar,
+};
+pub use name::{TakenNames, archive_name, job_stem, safety_name};
 pub use previous::Previous;
 pub use reuse::{ReuseError, ReuseIndex};
+pub use tar_source::{TarReport, TarSourceError, TarSpec, read_tar};
 
 use crate::{
     chunks::{ChunkStore, StoreError, StoreHold},
@@ -129,13 +140,16 @@ pub struct Ingested {
     pub read_bytes: u64,
     /// Plaintext bytes of chunks that were new.
     pub new_bytes: u64,
+    /// The part of them that is something backed up, and not what this program adds to every
+    /// archive: 0 when nothing new was found.
+    pub payload_new_bytes: u64,
     /// Sealed bytes that the store did not have, pages included.
     pub stored_bytes: u64,
     /// Sealed bytes of the whole archive, as a holder must store it.
     pub sealed_bytes: u64,
-    /// Objects of the whole archive.
+    /// Objects of the whole archive, each counted once.
     pub objects: u64,
-    /// SHA-256 of the stream, when all of it was read.
+    /// SHA-256 of the stream, when all of it was read, and in its order: not with streamed members.
     pub sha256: Option<[u8; 32]>,
     /// What the next run can reuse.
     pub reuse: ReuseIndex,

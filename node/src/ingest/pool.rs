@@ -77,6 +77,8 @@ pub(super) enum Likeness {
     FirstPath,
     /// Data of a large file: its last bytes.
     Tail,
+    /// Not worth looking for one.
+    None,
 }
 
 /// A chunk to be stored.
@@ -114,6 +116,13 @@ pub(super) fn work(shared: &Shared<'_>, queue: &Mutex<Receiver<Work>>) {
     }
 }
 
+/// A chunk of the last archive, and the whole one it rests on when it is a difference.
+#[derive(Clone, Copy)]
+struct Older {
+    chunk: ChunkRef,
+    base: Option<ChunkRef>,
+}
+
 struct Worker<'a> {
     shared: &'a Shared<'a>,
     sealer: Sealer,
@@ -126,6 +135,7 @@ impl Worker<'_> {
         let likeness = match likeness {
             Likeness::FirstPath => first_path(&self.likeness_key, &plain),
             Likeness::Tail => tail(&self.likeness_key, &plain),
+            Likeness::None => 0,
         };
         let id = self.sealer.chunk_id(&plain);
         if let Some(known) = self.known(&id)? {
@@ -134,6 +144,13 @@ impl Worker<'_> {
             return Ok(Stored { chunk, base: None, likeness, plain, new: false });
         }
         let older = self.older(likeness)?;
+        if let Some(Older { chunk, base: Some(base) }) = older
+            && chunk.chunk == id
+            && self.has_both(&chunk, &base)?
+        {
+            return Ok(Stored { chunk, base: Some(base), likeness, plain, new: false });
+        }
+        let older = older.map(|older| older.base.unwrap_or(older.chunk));
         let difference = match &older {
             Some(base) => self.difference(&id, &plain, base)?,
             None => None,
@@ -179,15 +196,18 @@ impl Worker<'_> {
         self.shared.store.has(&known.sealed).map_err(IngestError::Store)
     }
 
-    /// The whole chunk of the last archive that an older version of this one is, or rests on.
-    fn older(&self, likeness: u64) -> Result<Option<ChunkRef>, IngestError> {
+    fn has_both(&self, chunk: &ChunkRef, base: &ChunkRef) -> Result<bool, IngestError> {
+        let there = self.shared.store.has_all(&[chunk.sealed, base.sealed]);
+        Ok(there.map_err(IngestError::Store)?.into_iter().all(|there| there))
+    }
+
+    /// The chunk of the last archive that is an older version of this one, or the same.
+    fn older(&self, likeness: u64) -> Result<Option<Older>, IngestError> {
         let Some(previous) = &self.shared.previous else { return Ok(None) };
         let Some(number) = previous.index.alike(likeness) else { return Ok(None) };
-        if let Some(base) = previous.index.base_of(number) {
-            return Ok(Some(base));
-        }
-        let range = ChunkRange { first: number, count: 1 };
-        Ok(previous.chunks(range)?.first().copied())
+        let chunks = previous.chunks(ChunkRange { first: number, count: 1 })?;
+        let base = previous.index.base_of(number);
+        Ok(chunks.first().map(|chunk| Older { chunk: *chunk, base }))
     }
 
     fn difference(

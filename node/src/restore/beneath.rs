@@ -2,11 +2,16 @@
 
 use std::{
     collections::{BTreeSet, VecDeque},
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    io,
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
+    path::Path,
 };
 
 use rustix::{
-    fs::{FileType, Mode, OFlags, Stat, fstat, openat, readlinkat},
+    fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat},
     io::Errno,
 };
 
@@ -34,6 +39,19 @@ pub(super) fn open_place(dir: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Er
 /// Opens whatever `name` is, as a place only.
 pub(super) fn open_path(dir: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
     openat(dir, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// Opens a directory of the running system by its absolute path, the way a restore in place does.
+pub(crate) fn open_system_dir(path: &Path) -> io::Result<OwnedFd> {
+    let root = openat(CWD, "/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let name = path.as_os_str().as_bytes();
+    let parts: Vec<_> = name.split(|&b| b == b'/').collect();
+    if !path.is_absolute() || parts.contains(&&b".."[..]) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path is not plain"));
+    }
+    let (made, uid) = (BTreeSet::new(), rustix::process::geteuid().as_raw());
+    let follower = Follower { root: root.as_fd(), made: &made, uid };
+    follower.open(&parts).map_err(io::Error::other)
 }
 
 /// Follows links of the system in the place of directories, as the page of [`super`] allows.

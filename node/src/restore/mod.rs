@@ -51,6 +51,7 @@ mod tests;
 mod unpack;
 mod write;
 
+pub(crate) use beneath::open_system_dir;
 pub use compare::{Difference, compare_trees};
 pub use error::RestoreError;
 pub use extract::{Extractor, Wanted};

@@ -57,6 +57,12 @@ impl EventSink {
         Self::new(Cancel::never()).0
     }
 
+    /// The same listener, with another say in whether and when to stop.
+    #[must_use]
+    pub fn stopped_by(self, cancel: Cancel) -> Self {
+        Self { cancel, ..self }
+    }
+
     /// Whether and when to stop.
     #[must_use]
     pub fn cancel(&self) -> &Cancel {

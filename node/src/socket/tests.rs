@@ -52,7 +52,7 @@ impl Handler for Recorder {
                 events.warning("a", "changed while it was read");
                 Ok(Reply::Done)
             }
-            Request::JobList => panic!("a fault of the handler"),
+            Request::StoreStats => panic!("a fault of the handler"),
             Request::MeshList => {
                 let hint = "x".repeat(CONTROL_FRAME_BYTES_MAX);
                 Err(Failure::new(FailureCode::Internal, "a", "b").hint(hint))
@@ -227,7 +227,7 @@ async fn a_request_out_of_bounds_never_reaches_the_handler() {
 #[tokio::test]
 async fn a_fault_in_the_handler_and_an_answer_that_is_too_large_are_failures() {
     let daemon = Daemon::start(None).await;
-    let failure = daemon.ask(Request::JobList).await.0.unwrap_err();
+    let failure = daemon.ask(Request::StoreStats).await.0.unwrap_err();
     assert_eq!(failure.why, "the work ended unexpectedly");
     let failure = daemon.ask(Request::MeshList).await.0.unwrap_err();
     assert_eq!(failure.code, FailureCode::Internal);

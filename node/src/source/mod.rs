@@ -46,6 +46,7 @@ mod segment;
 mod send;
 mod small;
 mod stat;
+mod streamed;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -59,3 +60,4 @@ pub use seam::{
     Fingerprint, SegmentEnd, SegmentHead, SegmentKind, SourceSink, SourceSpec, SourceWarning,
     Verdict, place, spans,
 };
+pub use streamed::StreamedMember;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use protocol::contents::Entry;
+use protocol::{contents::Entry, tar::Member};
 
 /// What to read.
 #[derive(Clone, Debug)]
@@ -61,6 +61,9 @@ pub enum SegmentKind {
     Members,
     /// The data of one large file: cut by content.
     FileData,
+    /// Members that this program adds around what is backed up, and the end of the stream: cut as
+    /// `Members`, and not counted as something new that was found.
+    Frame,
 }
 
 /// What the sink wants after a head.
@@ -94,7 +97,7 @@ pub struct SourceWarning {
 }
 
 /// The receiver of a source's segments: ingest, or a stream to it.
-pub trait SourceSink {
+pub trait SourceSink: Send {
     /// A segment begins.
     ///
     /// # Errors
@@ -102,7 +105,7 @@ pub trait SourceSink {
     fn segment(&mut self, head: SegmentHead) -> std::io::Result<Verdict>;
 
     /// The next bytes of the segment, never none and at most `CHUNK_BYTES_MAX`: whole members, one
-    /// chunk, for `Members`; pieces for `FileData`.
+    /// chunk, for `Members` and `Frame`; pieces for `FileData` and for a streamed member.
     ///
     /// # Errors
     /// As for [`SourceSink::segment`].
@@ -114,8 +117,32 @@ pub trait SourceSink {
     /// As for [`SourceSink::segment`].
     fn end(&mut self, end: SegmentEnd) -> std::io::Result<()>;
 
+    /// A member begins whose size nobody knows before its end, such as a dump; its
+    /// `data_bytes` are ignored. Its data comes with `data`, then [`SourceSink::end_streamed`].
+    /// Use [`super::StreamedMember`], which keeps to that.
+    ///
+    /// # Errors
+    /// As for [`SourceSink::segment`]; always where the sink cannot leave room for the header.
+    fn begin_streamed(&mut self, member: Member) -> std::io::Result<()> {
+        let _ = member;
+        Err(not_streamed())
+    }
+
+    /// The streamed member is complete.
+    ///
+    /// # Errors
+    /// As for [`SourceSink::begin_streamed`].
+    fn end_streamed(&mut self) -> std::io::Result<()> {
+        Err(not_streamed())
+    }
+
     /// Something went wrong with one file; the archive goes on.
     fn warning(&mut self, warning: SourceWarning);
+}
+
+fn not_streamed() -> std::io::Error {
+    let why = "a member of unknown size cannot be written here";
+    std::io::Error::new(std::io::ErrorKind::Unsupported, why)
 }
 
 /// The spans of a segment's members, to be kept for the day it is reused.

@@ -21,6 +21,8 @@ fn node(name: &str, byte: u8) -> NodeName {
 fn archive(name: &str) -> ArchiveReport {
     let holder = |node, state| Holder { node, state, have_bytes: 100, locked_until_ms: None };
     ArchiveReport {
+        pinned: false,
+        tar: None,
         id: ArchiveId([3; 16]),
         origin: node("jerry", 1),
         name: Some(name.into()),
@@ -42,19 +44,13 @@ fn archive(name: &str) -> ArchiveReport {
 
 fn run(state: RunState, warnings: u64) -> RunReport {
     RunReport {
-        run: 12,
-        job: "notes".into(),
-        state,
-        started_ms: Time(1_000),
         ended_ms: Some(Time(3_500)),
         archive: Some("jerry_notes_20260508".into()),
         entries: 4,
         stream_bytes: 10_240,
-        known_bytes: 0,
         stored_bytes: 2_048,
         warnings,
-        progress: None,
-        failure: None,
+        ..RunReport::new(12, "notes", state, Time(1_000))
     }
 }
 
@@ -100,9 +96,11 @@ fn json_is_one_document_with_stable_keys() {
             "name",
             "notes",
             "origin",
+            "pinned",
             "sealed_bytes",
             "sha256",
-            "stream_bytes"
+            "stream_bytes",
+            "tar"
         ]
     );
     let ended = Daemon::start().run("status --json");
@@ -229,6 +227,9 @@ fn a_restore_lists_what_could_not_be_set() {
         compared: true,
         differs: Issues::default(),
         not_set,
+        steps: Vec::new(),
+        safety: None,
+        run: None,
         duration_ms: 1_500,
     };
     let ended = Daemon::answering(Ok(Reply::Restored(restored))).run("archive restore a --to out");

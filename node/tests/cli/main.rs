@@ -4,5 +4,9 @@
 
 mod answers;
 mod daemon;
+mod edits;
+mod jobs;
 mod programs;
 mod requests;
+mod restores;
+mod texts;

@@ -2,11 +2,7 @@
 
 use std::{io::Write, process::Stdio};
 
-use protocol::{
-    JobId, Time,
-    control::{JobEdit, JobReport, Reply, Request, Right, Role},
-    job::{CustomDir, Holders, Job, JobConfig, JobSpec, Seal},
-};
+use protocol::control::{Request, Right, Role};
 use serde_json::{Value, json};
 
 use crate::daemon::{Daemon, Ended};
@@ -36,11 +32,16 @@ fn every_command_asks_what_it_says() {
             json!({ "mesh_invite":
                 { "role": "storage", "quota_bytes": 200_u64 << 30, "expires_ms": 3_600_000 } }),
         ),
-        ("job list", json!("job_list")),
+        ("job list", json!({ "job_list": first })),
+        ("job choices mysql", json!({ "job_choices": { "kind": "mysql" } })),
         ("job show j", json!({ "job_show": { "job": "j" } })),
         ("job run j --wait", json!({ "job_run": { "job": "j", "wait": true } })),
         ("job remove j", json!({ "job_remove": { "job": "j" } })),
-        ("run list --job j", json!({ "run_list": { "job": "j", "limit": 20 } })),
+        ("run list --job j", json!({ "run_list": { "job": "j", "before": null, "limit": 20 } })),
+        (
+            "run list --before 120 --limit 5",
+            json!({ "run_list": { "job": null, "before": 120, "limit": 5 } }),
+        ),
         ("run show 12", json!({ "run_show": { "run": 12 } })),
         ("run cancel 12", json!({ "run_cancel": { "run": 12 } })),
         (
@@ -58,16 +59,20 @@ fn every_command_asks_what_it_says() {
             json!({ "archive_export":
                 { "archive": a, "to": format!("{here}/out.tar"), "overwrite": false } }),
         ),
+        ("retention preview", json!({ "prune": { "job": null, "dry_run": true } })),
+        ("retention preview j", json!({ "prune": { "job": "j", "dry_run": true } })),
+        ("retention apply j", json!({ "prune": { "job": "j", "dry_run": false } })),
+        ("retention apply --dry-run", json!({ "prune": { "job": null, "dry_run": true } })),
+        ("archive pin a", json!({ "archive_pin": { "archive": a, "pinned": true } })),
+        ("archive unpin a", json!({ "archive_pin": { "archive": a, "pinned": false } })),
+        ("archive list --foreign", json!("foreign_list")),
         (
-            "archive restore a --node-of tom --path x --path y --to here --plan",
-            json!({ "archive_restore": {
-                "archive": { "name": "a", "node_of": "tom" }, "patterns": ["x", "y"],
-                "to": format!("{here}/here"), "plan": true, "overwrite": "changed" } }),
+            "archive adopt a --job j --wait",
+            json!({ "foreign_adopt": { "name": "a", "job": "j", "wait": true } }),
         ),
         (
-            "archive restore a --overwrite never",
-            json!({ "archive_restore": { "archive": a, "patterns": [], "to": null,
-                "plan": false, "overwrite": "never" } }),
+            "archive adopt a",
+            json!({ "foreign_adopt": { "name": "a", "job": null, "wait": false } }),
         ),
         ("archive remove a --yes", json!({ "archive_remove": { "archive": a, "dry_run": false } })),
         (
@@ -93,92 +98,6 @@ fn grants_name_rights() {
     let nothing = daemon.run("mesh grant tom");
     assert_eq!(nothing.code, 2);
     assert!(nothing.err.contains("hint: name a change"), "{nothing:?}");
-}
-
-#[test]
-fn a_job_is_added_with_its_policy() {
-    let daemon = Daemon::start();
-    let line = "job add custom_dir notes notes --exclude *.tmp --exclude cache/ --copies 1 --on tom \
-                --seal none --level 3 --keep-tar 2";
-    assert_eq!(daemon.run(line).code, 0);
-    let [Request::JobAdd(spec)] = &daemon.seen()[..] else { panic!("no job") };
-    let JobConfig::CustomDir(dir) = &spec.config;
-    assert_eq!(dir.source_path, format!("{}/notes", daemon.data().display()));
-    assert_eq!(dir.excludes, ["*.tmp", "cache/"]);
-    assert_eq!((spec.copies, spec.level, spec.keep_tar, spec.enabled), (1, 3, 2, true));
-    assert_eq!(spec.on, Holders::Named(["tom".parse().unwrap()].into()));
-    assert_eq!(spec.seal, Seal::None);
-}
-
-#[test]
-fn a_job_that_makes_no_sense_is_wrong_usage_and_never_asked() {
-    let daemon = Daemon::start();
-    for (line, wanted) in [
-        ("job add custom_dir n /srv --copies 2 --on tom", "2 copies cannot lie on 1 named nodes"),
-        ("job add custom_dir n /srv --on tom --on any", "`any` stands beside named nodes"),
-        ("job add custom_dir n /srv --level 22", "level is 22, 1 to 19 are allowed"),
-        ("job add custom_dir n /srv/../etc", "has '..' in it"),
-        ("job add custom_dir n --config missing.json", "No such file"),
-        ("job edit n", "no change was named"),
-    ] {
-        let Ended { code, err, .. } = daemon.run(line);
-        assert_eq!(code, 2, "{line}: {err}");
-        assert!(err.starts_with("error: ") && err.contains(wanted), "{line}: {err}");
-        assert!(err.contains("\nhint: "), "{line}: {err}");
-    }
-    assert_eq!(daemon.seen(), []);
-}
-
-#[test]
-fn a_configuration_file_is_taken_as_it_is_and_a_typing_mistake_in_it_is_named() {
-    let daemon = Daemon::start();
-    let file = daemon.data().join("app.json");
-    let text = r#"{"source_path": "/opt/app", "excludes": ["*.tmp"],
-        "restore": {"permissions": {"owner": "app:app", "mode": "750"}}}"#;
-    std::fs::write(&file, text).unwrap();
-    let ended = daemon.run("job add custom_dir app --config app.json --exclude cache/");
-    assert_eq!(ended.code, 0, "{ended:?}");
-    assert!(ended.err.starts_with("note: permissions of the restore block"), "{}", ended.err);
-    let [Request::JobAdd(spec)] = &daemon.seen()[..] else { panic!("no job") };
-    let JobConfig::CustomDir(dir) = &spec.config;
-    assert_eq!(dir.excludes, ["*.tmp", "cache/"]);
-    assert_eq!(dir.restore.as_ref().unwrap().permissions.as_ref().unwrap().mode, "750");
-
-    std::fs::write(&file, text.replace("excludes", "exclude")).unwrap();
-    let ended = daemon.run("job add custom_dir app --config app.json");
-    assert_eq!(ended.code, 2);
-    assert!(ended.err.contains("unknown field `exclude`"), "{}", ended.err);
-    assert_eq!(daemon.seen(), []);
-}
-
-fn job() -> JobReport {
-    let mut dir = CustomDir::new("/srv/notes");
-    dir.excludes = vec!["*.tmp".into()];
-    let mut spec = JobSpec::new("notes".parse().unwrap(), JobConfig::CustomDir(dir));
-    spec.copies = 1;
-    let job = Job { id: JobId([7; 16]), spec, created_ms: Time(5), updated_ms: Time(9) };
-    JobReport { job, last_run: None, archives: 0 }
-}
-
-#[test]
-fn an_edit_changes_what_it_names_and_says_what_it_was_based_on() {
-    let daemon = Daemon::answering(Ok(Reply::Job(Box::new(job()))));
-    let line =
-        "job edit notes --rename diary --add-exclude cache/ --remove-exclude *.tmp --disable";
-    assert_eq!(daemon.run(line).code, 0);
-    let [Request::JobShow { .. }, Request::JobEdit(edit)] = &daemon.seen()[..] else {
-        panic!("not an edit")
-    };
-    let JobEdit { job: name, spec, based_on_ms } = edit;
-    assert_eq!((name.as_str(), *based_on_ms), ("notes", Time(9)));
-    let JobConfig::CustomDir(dir) = &spec.config;
-    assert_eq!(dir.excludes, ["cache/"]);
-    assert_eq!((spec.name.as_str(), spec.copies, spec.enabled), ("diary", 1, false));
-
-    daemon.then(Vec::new(), Ok(Reply::Job(Box::new(job()))));
-    let ended = daemon.run("job edit notes --remove-exclude *.log");
-    assert_eq!(ended.code, 2);
-    assert!(ended.err.contains("\"*.log\" is none of its excludes"), "{}", ended.err);
 }
 
 #[test]

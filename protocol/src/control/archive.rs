@@ -91,6 +91,12 @@ pub struct ArchiveReport {
     pub sha256: Option<String>,
     /// Sealed bytes that a whole copy needs.
     pub sealed_bytes: u64,
+    /// Whether it is kept whatever the retention says.
+    #[serde(default)]
+    pub pinned: bool,
+    /// The file of its plain tar in the archives folder, while there is one.
+    #[serde(default)]
+    pub tar: Option<RawPath>,
     /// Copies that its job wants on other nodes.
     pub copies_wanted: u8,
     /// Who has it, the origin included.
@@ -251,4 +257,78 @@ pub struct Transferred {
     pub sealed_bytes: u64,
     /// How long it took.
     pub duration_ms: u64,
+}
+
+/// Whose retention to apply.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prune {
+    /// Of this job only.
+    pub job: Option<Name>,
+    /// Only say what would be dropped.
+    pub dry_run: bool,
+}
+
+/// What a retention says of a job's archives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pruned {
+    /// Nothing was changed.
+    pub dry_run: bool,
+    /// Each archive of the job or jobs, newest first, the first of them.
+    pub verdicts: Vec<PruneVerdict>,
+    /// Kept in all.
+    pub kept: u64,
+    /// Dropped in all, or to be dropped.
+    pub dropped: u64,
+    /// Sealed bytes that no other archive needs: the next gc frees them.
+    pub freed_bytes: u64,
+}
+
+impl Pruned {
+    /// How many verdicts are listed.
+    pub const LISTED_MAX: usize = 5_000;
+}
+
+/// What becomes of one archive, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PruneVerdict {
+    /// Which.
+    pub archive: String,
+    /// Of which job.
+    pub job: String,
+    /// When it was made.
+    pub created_ms: Time,
+    /// Whether it stays.
+    pub keep: bool,
+    /// Why: `the newest of 2026-05-08`, `pinned`.
+    pub reason: String,
+}
+
+/// A plain tar in the archives folder that no job of this node made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignArchive {
+    /// Its name, without the ending.
+    pub name: String,
+    /// Its file.
+    pub file: String,
+    /// Size of the file.
+    pub bytes: u64,
+    /// When it was made: by its description, or by the file.
+    pub created_ms: Time,
+    /// What its description says.
+    pub description: String,
+    /// The apps and parts in it.
+    pub contains: Vec<String>,
+    /// Whether `YunoHost` made it by itself before an upgrade.
+    pub pre_upgrade: bool,
+}
+
+/// A foreign archive to take in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignAdopt {
+    /// Its name.
+    pub name: Name,
+    /// The job it shall belong to; without one it belongs to none, and no retention touches it.
+    pub job: Option<Name>,
+    /// Answer when it is taken in, with its progress as events.
+    pub wait: bool,
 }

@@ -26,8 +26,9 @@ mod ticket;
 
 pub use archive::{
     ArchiveContents, ArchiveList, ArchiveRef, ArchiveRemove, ArchiveReport, ArchiveTransfer,
-    Archives, Contents, ContentsEntry, EntryKind, Holder, HolderState, PATTERN_BYTES_MAX,
-    PATTERNS_MAX, Removed, Transferred, Verified,
+    Archives, Contents, ContentsEntry, EntryKind, ForeignAdopt, ForeignArchive, Holder,
+    HolderState, PATTERN_BYTES_MAX, PATTERNS_MAX, Prune, PruneVerdict, Pruned, Removed,
+    Transferred, Verified,
 };
 pub use event::{Event, Progress};
 pub use failure::{Failure, FailureCode};
@@ -40,9 +41,15 @@ pub use mesh::{
 };
 pub use path::{RawPath, RawPathError};
 pub use reply::{Issue, Issues, NodeName, Outcome, PAGE_ENTRIES_MAX, Page, Reply};
-pub use request::{JobEdit, JobRun, Request, RequestError, RunList};
-pub use restore::{ArchiveExport, ArchiveRestore, Exported, Overwrite, RestorePlan, Restored};
-pub use run::{JobReport, RunDetail, RunReport, RunState, TRANSCRIPT_LINES_MAX, TranscriptLine};
+pub use request::{JobEdit, JobRun, Request, RequestError};
+pub use restore::{
+    ArchiveExport, ArchiveRestore, Component, Exported, Overwrite, RestorePlan, RestoreStep,
+    Restored, StepReport, StepState,
+};
+pub use run::{
+    Choice, Choices, JobReport, Jobs, NEXT_RUNS_TOLD, RunDetail, RunKind, RunList, RunReport,
+    RunState, TRANSCRIPT_LINES_MAX, TranscriptLine, Trigger,
+};
 pub use status::{Health, StatusReport, WorkerReport, WorkerState};
 pub use store::{Damage, StoreChecked, StoreCollected, StoreRebuilt, StoreStats};
 pub use ticket::{TICKET_BYTES_MAX, Ticket, TicketError};

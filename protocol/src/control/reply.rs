@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ArchiveReport, Archives, Contents, Expelled, Exported, Invited, JobReport, Joined,
-    MemberReport, RawPath, Removed, RequestError, RestorePlan, Restored, RunDetail, RunReport,
-    RunState, StatusReport, StoreChecked, StoreCollected, StoreRebuilt, StoreStats, Transferred,
-    Verified, WorkerReport, request::range,
+    ArchiveReport, Archives, Choices, Contents, Expelled, Exported, ForeignArchive, Invited,
+    JobReport, Jobs, Joined, MemberReport, Pruned, RawPath, Removed, RequestError, RestorePlan,
+    Restored, RunDetail, RunReport, RunState, StatusReport, StepState, StoreChecked,
+    StoreCollected, StoreRebuilt, StoreStats, Transferred, Verified, WorkerReport, request::range,
 };
 use crate::NodeId;
 
@@ -33,15 +33,17 @@ pub enum Reply {
     Member(MemberReport),
     /// The member is out, or would be.
     Expelled(Expelled),
-    /// All jobs.
-    Jobs(Vec<JobReport>),
+    /// A page of jobs, by name.
+    Jobs(Jobs),
+    /// What a job could name.
+    Choices(Choices),
     /// One job.
     Job(Box<JobReport>),
     /// A run has begun.
     RunStarted(RunReport),
     /// A run has ended, one way or the other.
     RunEnded(RunReport),
-    /// The last runs, oldest first.
+    /// The last runs, newest first.
     Runs(Vec<RunReport>),
     /// One run.
     Run(RunDetail),
@@ -61,6 +63,10 @@ pub enum Reply {
     Restored(Restored),
     /// The archive is dropped, or would be.
     Removed(Removed),
+    /// What the retention says.
+    Pruned(Pruned),
+    /// Plain tars that no job of this node made.
+    Foreign(Vec<ForeignArchive>),
     /// The copy lies where it was asked to.
     Transferred(Transferred),
     /// How full the store is.
@@ -98,7 +104,17 @@ impl Reply {
             Self::StoreChecked(checked) if !checked.sound() => Outcome::Failed,
             Self::StoreRebuilt(rebuilt) if !rebuilt.damaged.is_empty() => Outcome::Warnings,
             Self::Restored(restored) if restored.differs.total > 0 => Outcome::Failed,
-            Self::Restored(restored) if restored.not_set.total > 0 => Outcome::Warnings,
+            Self::Restored(restored)
+                if restored.steps.iter().any(|step| step.state == StepState::Failed) =>
+            {
+                Outcome::Failed
+            }
+            Self::Restored(restored)
+                if restored.not_set.total > 0
+                    || restored.steps.iter().any(|step| step.state == StepState::Warnings) =>
+            {
+                Outcome::Warnings
+            }
             _ => Outcome::Done,
         }
     }

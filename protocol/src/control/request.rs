@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ArchiveContents, ArchiveExport, ArchiveList, ArchiveRef, ArchiveRemove, ArchiveRestore,
-    ArchiveTransfer, GrantChange, INVITE_MS_MAX, MeshExpel, MeshInvite, NodeRef, PAGE_ENTRIES_MAX,
-    PATTERN_BYTES_MAX, PATTERNS_MAX, RawPath, Ticket,
+    ArchiveTransfer, ForeignAdopt, GrantChange, INVITE_MS_MAX, MeshExpel, MeshInvite, NodeRef,
+    PAGE_ENTRIES_MAX, PATTERN_BYTES_MAX, PATTERNS_MAX, Page, Prune, RawPath, RunList, Ticket,
 };
 use crate::{
     Time,
@@ -42,8 +42,13 @@ pub enum Request {
     JobAdd(JobSpec),
     /// Replace what a job says. Answered by `Reply::Job`.
     JobEdit(JobEdit),
-    /// All jobs of the node. Answered by `Reply::Jobs`.
-    JobList,
+    /// Jobs of the node, by name. Answered by `Reply::Jobs`.
+    JobList(Page),
+    /// What a job of a kind could name here. Answered by `Reply::Choices`.
+    JobChoices {
+        /// As `JobConfig::kind` has it.
+        kind: String,
+    },
     /// One job. Answered by `Reply::Job`.
     JobShow {
         /// Which.
@@ -68,6 +73,9 @@ pub enum Request {
         /// Its number.
         run: u64,
     },
+    /// What the retention of one job or of all keeps and drops, with reasons; unless it is a dry
+    /// run it is done at once. Answered by `Reply::Pruned`.
+    Prune(Prune),
     /// Archives that the node knows of. Answered by `Reply::Archives`.
     ArchiveList(ArchiveList),
     /// One archive and who holds it. Answered by `Reply::Archive`.
@@ -80,6 +88,17 @@ pub enum Request {
     ArchiveExport(ArchiveExport),
     /// Put files back. Answered by `Reply::RestorePlan` or `Reply::Restored`.
     ArchiveRestore(ArchiveRestore),
+    /// Keep an archive whatever the retention says, or no longer. Answered by `Reply::Archive`.
+    ArchivePin {
+        /// Which.
+        archive: ArchiveRef,
+        /// Whether it is kept.
+        pinned: bool,
+    },
+    /// Plain tars in the archives folder that no job of this node made. `Reply::Foreign`.
+    ForeignList,
+    /// Take one of them in as an archive. Answered by `Reply::RunStarted` or `Reply::RunEnded`.
+    ForeignAdopt(ForeignAdopt),
     /// Drop an archive. Answered by `Reply::Removed`.
     ArchiveRemove(ArchiveRemove),
     /// Have a node hold a copy, whatever the placement says. Answered by `Reply::Transferred`.
@@ -119,15 +138,6 @@ pub struct JobRun {
     pub job: Name,
     /// Answer when it has ended, with its progress as events, instead of when it has begun.
     pub wait: bool,
-}
-
-/// Which runs to list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunList {
-    /// Of this job only.
-    pub job: Option<Name>,
-    /// The newest so many.
-    pub limit: u32,
 }
 
 /// A request that breaks a bound, whatever the node's state is.
@@ -178,6 +188,7 @@ impl Request {
             }
             Self::RunList(list) => range("limit", list.limit.into(), 1, PAGE_ENTRIES_MAX.into()),
             Self::ArchiveList(list) => list.page.validate(),
+            Self::JobList(page) => page.validate(),
             Self::ArchiveContents(contents) => {
                 contents.page.validate()?;
                 patterns(&contents.patterns)
@@ -185,6 +196,7 @@ impl Request {
             Self::ArchiveExport(export) => absolute("the file to write", &export.to),
             Self::ArchiveRestore(restore) => {
                 patterns(&restore.patterns)?;
+                restore.validate()?;
                 restore.to.as_ref().map_or(Ok(()), |to| absolute("the destination", to))
             }
             _ => Ok(()),
@@ -218,7 +230,7 @@ pub(super) fn range(
     }
 }
 
-fn absolute(what: &'static str, path: &RawPath) -> Result<(), RequestError> {
+pub(super) fn absolute(what: &'static str, path: &RawPath) -> Result<(), RequestError> {
     if path.0.first() == Some(&b'/') {
         Ok(())
     } else {

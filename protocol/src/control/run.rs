@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Failure, Progress};
-use crate::{Time, job::Job};
+use crate::{
+    JobId, Time,
+    job::{Job, Name},
+};
 
 /// Most lines of a transcript; the middle of a longer one is left out.
 pub const TRANSCRIPT_LINES_MAX: usize = 2_000;
@@ -17,12 +20,89 @@ pub struct JobReport {
     pub last_run: Option<RunReport>,
     /// Archives it has.
     pub archives: u64,
+    /// When it will run by itself, the next few times, soonest first.
+    #[serde(default)]
+    pub next_runs: Vec<Time>,
+}
+
+/// How many coming runs of a job are told.
+pub const NEXT_RUNS_TOLD: usize = 5;
+
+/// A page of jobs, by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Jobs {
+    /// This page.
+    pub jobs: Vec<JobReport>,
+    /// Where the next page begins; none after the last.
+    pub next: Option<u64>,
+}
+
+/// Which runs to list, newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunList {
+    /// Of this job only.
+    pub job: Option<Name>,
+    /// Older than this run.
+    #[serde(default)]
+    pub before: Option<u64>,
+    /// The newest so many.
+    pub limit: u32,
+}
+
+/// What a job could name: for a form, or for a message that says what there is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choices {
+    /// The kind of job they are for.
+    pub kind: String,
+    /// The apps, the parts of the system, or the databases.
+    pub choices: Vec<Choice>,
+}
+
+/// One app, part or database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// What a job's configuration calls it.
+    pub id: String,
+    /// What people call it.
+    pub title: String,
+    /// Whether a job can back it up: an app without a backup script cannot.
+    pub usable: bool,
+}
+
+/// What a run does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunKind {
+    /// Makes an archive.
+    #[default]
+    Backup,
+    /// Puts one back.
+    Restore,
+    /// Takes a plain tar of the archives folder in.
+    Adopt,
+}
+
+/// Why a run began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// Somebody asked.
+    #[default]
+    Hand,
+    /// It was due.
+    Schedule,
+    /// It had been due while the node was down or its clock stood elsewhere.
+    CatchUp,
+    /// A restore wanted to be able to go back.
+    Safety,
 }
 
 /// How a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
+    /// Waits for its turn.
+    Queued,
     /// At work.
     Running,
     /// An archive was made of everything.
@@ -42,8 +122,17 @@ pub enum RunState {
 pub struct RunReport {
     /// Its number, growing on each node.
     pub run: u64,
-    /// The job's name at that time.
+    /// The job's name at that time; for a restore, the job that the archive came from.
     pub job: String,
+    /// The job, however it is called now.
+    #[serde(default)]
+    pub job_id: Option<JobId>,
+    /// What it does.
+    #[serde(default)]
+    pub kind: RunKind,
+    /// Why it began.
+    #[serde(default)]
+    pub trigger: Trigger,
     /// How it stands.
     pub state: RunState,
     /// When it began.
@@ -60,12 +149,40 @@ pub struct RunReport {
     pub known_bytes: u64,
     /// Sealed bytes that were added to the store.
     pub stored_bytes: u64,
+    /// Nothing was found that earlier archives of this node do not have.
+    #[serde(default)]
+    pub nothing_new: bool,
     /// Files that something was wrong with.
     pub warnings: u64,
     /// How far it is, while it is at work.
     pub progress: Option<Progress>,
     /// Why it failed.
     pub failure: Option<Failure>,
+}
+
+impl RunReport {
+    /// A backup that has done nothing yet.
+    pub fn new(run: u64, job: impl Into<String>, state: RunState, started_ms: Time) -> Self {
+        Self {
+            run,
+            job: job.into(),
+            job_id: None,
+            kind: RunKind::Backup,
+            trigger: Trigger::Hand,
+            state,
+            started_ms,
+            ended_ms: None,
+            archive: None,
+            entries: 0,
+            stream_bytes: 0,
+            known_bytes: 0,
+            stored_bytes: 0,
+            nothing_new: false,
+            warnings: 0,
+            progress: None,
+            failure: None,
+        }
+    }
 }
 
 /// A line of a transcript.

@@ -16,11 +16,9 @@ fn archive(name: &str) -> ArchiveRef {
 
 fn restore() -> ArchiveRestore {
     ArchiveRestore {
-        archive: archive("a"),
         patterns: vec!["*.conf".into()],
         to: Some(RawPath(b"/tmp/\xff".to_vec())),
-        plan: false,
-        overwrite: Overwrite::Changed,
+        ..ArchiveRestore::all(archive("a"))
     }
 }
 
@@ -124,21 +122,7 @@ fn damage_makes_a_reply_fail_and_small_losses_make_it_warn() {
     assert_eq!(Reply::Verified(whole.clone()).outcome(), Outcome::Done);
     let wrong = Verified { sha256_matches: Some(false), ..whole };
     assert_eq!(Reply::Verified(wrong).outcome(), Outcome::Failed);
-    let mut run = RunReport {
-        run: 1,
-        job: "j".into(),
-        state: RunState::Success,
-        started_ms: Time(1),
-        ended_ms: None,
-        archive: None,
-        entries: 0,
-        stream_bytes: 0,
-        known_bytes: 0,
-        stored_bytes: 0,
-        warnings: 0,
-        progress: None,
-        failure: None,
-    };
+    let mut run = RunReport::new(1, "j", RunState::Success, Time(1));
     assert_eq!(Reply::RunEnded(run.clone()).outcome(), Outcome::Done);
     run.state = RunState::Warnings;
     assert_eq!(Reply::RunEnded(run.clone()).outcome(), Outcome::Warnings);

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{JobError, PATH_BYTES_MAX};
+use super::{
+    JobError,
+    check::{absolute, account, count, refuse, text},
+};
 
 /// Most exclude patterns of one job.
 pub const EXCLUDES_MAX: usize = 1_000;
@@ -15,9 +18,6 @@ pub const RESTORE_COMMANDS_MAX: usize = 50;
 
 /// The longest command after a restore, bytes.
 pub const RESTORE_COMMAND_BYTES_MAX: usize = 4_096;
-
-/// How much of a refused text an error repeats, characters.
-const SHOWN_CHARS_MAX: usize = 80;
 
 /// A directory (or a single file) and what is left out of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +49,37 @@ pub struct RestoreBlock {
     /// Commands that run last, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub post_restore_commands: Vec<String>,
+    /// Ports to open in YunoHost's firewall.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub firewall_ports: Vec<FirewallPort>,
 }
+
+/// A port that the restored service needs open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FirewallPort {
+    /// Its number.
+    pub port: u16,
+    /// Over what.
+    #[serde(default)]
+    pub protocol: PortProtocol,
+}
+
+/// What a port is open for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PortProtocol {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// UDP.
+    Udp,
+    /// Both.
+    Both,
+}
+
+/// Most ports of a restore block.
+pub const FIREWALL_PORTS_MAX: usize = 100;
 
 /// A user of the machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,19 +131,6 @@ impl CustomDir {
 }
 
 impl RestoreBlock {
-    /// The keys that are set, for a message.
-    pub(super) fn parts(&self) -> Vec<&'static str> {
-        [
-            ("system_user", self.system_user.is_some()),
-            ("systemd_service", self.systemd_service.is_some()),
-            ("permissions", self.permissions.is_some()),
-            ("post_restore_commands", !self.post_restore_commands.is_empty()),
-        ]
-        .into_iter()
-        .filter_map(|(key, set)| set.then_some(key))
-        .collect()
-    }
-
     fn validate(&self) -> Result<(), JobError> {
         if let Some(user) = &self.system_user {
             account("system_user.name", &user.name)?;
@@ -131,58 +148,14 @@ impl RestoreBlock {
             account("permissions.owner", group)?;
             octal(&permissions.mode)?;
         }
+        count("firewall_ports", self.firewall_ports.len(), FIREWALL_PORTS_MAX)?;
+        if self.firewall_ports.iter().any(|open| open.port == 0) {
+            return refuse("firewall_ports", "0", "is no port");
+        }
         count("post_restore_commands", self.post_restore_commands.len(), RESTORE_COMMANDS_MAX)?;
         self.post_restore_commands
             .iter()
             .try_for_each(|c| text("post_restore_commands", c, RESTORE_COMMAND_BYTES_MAX))
-    }
-}
-
-fn shown(text: &str) -> String {
-    text.chars().take(SHOWN_CHARS_MAX).collect()
-}
-
-fn count(what: &'static str, count: usize, count_max: usize) -> Result<(), JobError> {
-    if count > count_max { Err(JobError::TooMany { what, count, count_max }) } else { Ok(()) }
-}
-
-fn absolute(what: &'static str, path: &str) -> Result<(), JobError> {
-    let why = if !path.starts_with('/') {
-        "is not an absolute path"
-    } else if path.len() > PATH_BYTES_MAX {
-        "is longer than any path can be"
-    } else if path.contains('\0') {
-        "has a zero byte in it"
-    } else if path.split('/').any(|part| part == "..") {
-        "has '..' in it"
-    } else {
-        return Ok(());
-    };
-    Err(JobError::Path { what, path: shown(path), why })
-}
-
-fn refuse(what: &'static str, text: &str, why: &'static str) -> Result<(), JobError> {
-    Err(JobError::Text { what, text: shown(text), why })
-}
-
-fn text(what: &'static str, text: &str, bytes_max: usize) -> Result<(), JobError> {
-    if text.trim().is_empty() {
-        refuse(what, text, "is empty")
-    } else if text.len() > bytes_max {
-        refuse(what, text, "is too long")
-    } else if text.contains(['\0', '\n', '\r']) {
-        refuse(what, text, "has a line break or a zero byte in it")
-    } else {
-        Ok(())
-    }
-}
-
-fn account(what: &'static str, name: &str) -> Result<(), JobError> {
-    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    if (1..=32).contains(&name.len()) && name.chars().all(inner) && !name.starts_with(['-', '.']) {
-        Ok(())
-    } else {
-        refuse(what, name, "is not the name of a user or group")
     }
 }
 

@@ -7,7 +7,7 @@ use protocol::{
     contents::{ContentsWriter, Entry},
     control::{
         ArchiveContents, ArchiveRef, ArchiveRestore, AskFrame, EndFrame, Event, Failure,
-        FailureCode, Overwrite, Page, Progress, RawPath, Reply, Request, TellFrame,
+        FailureCode, Page, Progress, RawPath, Reply, Request, TellFrame,
     },
     entropy::SeededEntropy,
     fetch::wire::{ErrorCode, Frame as BulkFrame, Purpose, object_head},
@@ -127,6 +127,8 @@ pub(super) fn archive_meta() -> Vec<Vec<u8>> {
         sha256: Some([9; 32]),
         warnings: 1,
         in_clear: false,
+        pinned: true,
+        safety: true,
     };
     let sealed = meta.seal(&archive_key(), &mut SeededEntropy::new(1));
     open_meta(&archive_key(), &sealed).into_iter().collect()
@@ -309,11 +311,9 @@ pub(super) fn ask_frame() -> Vec<Vec<u8>> {
     let patterns = vec!["*.md".to_owned()];
     let config = JobConfig::CustomDir(CustomDir::new("/srv/docs"));
     let restore = ArchiveRestore {
-        archive: archive.clone(),
         patterns: patterns.clone(),
         to: Some(RawPath(b"/tmp/\xff".to_vec())),
-        plan: false,
-        overwrite: Overwrite::Changed,
+        ..ArchiveRestore::all(archive.clone())
     };
     let requests = [
         Request::Status,

@@ -4,16 +4,21 @@
 //! is dropped; [`Ran`] is what a command said and how it ended. Nothing here waits a fixed time:
 //! [`until`] asks again until an answer comes or [`PATIENCE`] is over.
 
+mod clock;
+mod databases;
 mod node;
 mod ran;
 mod tmpfs;
 pub mod tree;
+pub mod yunohost;
 
 use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
+pub use clock::Clock;
+pub use databases::DatabaseServer;
 pub use node::Node;
 pub use ran::Ran;
 pub use tmpfs::Tmpfs;

@@ -1,6 +1,7 @@
 //! One daemon, and the commands that it is asked with.
 
 use std::{
+    ffi::OsString,
     fs::{self, File},
     io::Write as _,
     os::unix::process::CommandExt as _,
@@ -24,6 +25,8 @@ pub struct Node {
     pub data: PathBuf,
     /// Its folder of plain tars.
     pub archives: PathBuf,
+    /// What the daemon finds in its environment, from its next start on.
+    pub env: Vec<(String, OsString)>,
     log: PathBuf,
     child: Option<Child>,
 }
@@ -42,7 +45,7 @@ impl Node {
     pub fn stopped(name: &str, data: &Path, archives: &Path) -> Self {
         let log = archives.with_extension("log");
         let (data, archives) = (data.to_owned(), archives.to_owned());
-        Self { name: name.to_owned(), data, archives, log, child: None }
+        Self { name: name.to_owned(), data, archives, env: Vec::new(), log, child: None }
     }
 
     /// Starts it, on the data that is there.
@@ -67,6 +70,7 @@ impl Node {
         command.arg("--data").arg(&self.data).args(["--name", &self.name]);
         command.args(["--listen", "/ip4/127.0.0.1/tcp/0", "--archives"]).arg(&self.archives);
         command.env_remove("BACKUPMANAGER_DATA").env_remove("BACKUPMANAGER_SOCKET");
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a log")).stderr(log);
         self.child = Some(command.process_group(0).spawn().expect("the daemon can be started"));
     }

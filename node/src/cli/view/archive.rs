@@ -2,7 +2,7 @@
 
 use protocol::{
     SealedId,
-    control::{ArchiveReport, Holder, HolderState, Removed, Transferred, Verified},
+    control::{ArchiveReport, ForeignArchive, Holder, HolderState, Removed, Transferred, Verified},
 };
 
 use super::{more, word};
@@ -49,7 +49,9 @@ pub(super) fn archive(archive: &ArchiveReport, style: &Style) -> String {
         .maybe("members", archive.entries.map(|count| count.to_string()))
         .add("sealed", bytes(archive.sealed_bytes))
         .maybe("sha-256", archive.sha256.clone())
-        .add("copies", copies(archive));
+        .add("copies", copies(archive))
+        .maybe("pinned", archive.pinned.then(|| "yes, no retention drops it".to_owned()))
+        .maybe("plain tar", archive.tar.as_ref().map(ToString::to_string));
     for note in &archive.notes {
         facts.add("note", note.as_str());
     }
@@ -121,4 +123,19 @@ pub(super) fn transferred(transferred: &Transferred) -> String {
         bytes(transferred.sealed_bytes),
         duration(transferred.duration_ms)
     )
+}
+
+pub(super) fn foreign(archives: &[ForeignArchive], style: &Style) -> String {
+    let mut table = Table::new(&["NAME", "CREATED", ">SIZE", "MADE", "CONTAINS", "DESCRIPTION"]);
+    for archive in archives {
+        table.row([
+            archive.name.clone(),
+            style.time(archive.created_ms),
+            bytes(archive.bytes),
+            if archive.pre_upgrade { "before an upgrade" } else { "by hand" }.to_owned(),
+            archive.contains.join(" "),
+            archive.description.clone(),
+        ]);
+    }
+    table.or("no tars in the archives folder but those of this node")
 }

@@ -5,6 +5,8 @@ mod job;
 mod listing;
 mod mesh;
 mod restore;
+mod retention;
+mod run;
 mod status;
 mod store;
 
@@ -12,6 +14,7 @@ use protocol::control::{Issues, Reply};
 
 pub(super) use listing::Listing;
 pub(super) use mesh::invited;
+pub(super) use restore::planned;
 
 use super::format::{Style, clean};
 
@@ -28,12 +31,13 @@ pub(super) fn text(reply: &Reply, style: &Style) -> String {
         Reply::Members(members) => mesh::members(members, style),
         Reply::Member(member) => mesh::member(member, style),
         Reply::Expelled(expelled) => mesh::expelled(expelled),
-        Reply::Jobs(jobs) => job::jobs(jobs, style),
+        Reply::Jobs(jobs) => job::jobs(&jobs.jobs, style),
         Reply::Job(report) => job::job(report, style),
-        Reply::RunStarted(run) => job::started(run),
-        Reply::RunEnded(run) => job::ended(run),
-        Reply::Runs(runs) => job::runs(runs, style),
-        Reply::Run(detail) => job::run(detail, style),
+        Reply::Choices(choices) => job::choices(choices),
+        Reply::RunStarted(run) => run::started(run),
+        Reply::RunEnded(run) => run::ended(run),
+        Reply::Runs(runs) => run::runs(runs, style),
+        Reply::Run(detail) => run::run(detail, style),
         Reply::Archives(page) => archive::archives(&page.archives, style),
         Reply::Archive(report) => archive::archive(report, style),
         Reply::Contents(page) => {
@@ -42,6 +46,8 @@ pub(super) fn text(reply: &Reply, style: &Style) -> String {
         }
         Reply::Verified(verified) => archive::verified(verified),
         Reply::Removed(removed) => archive::removed(removed, style),
+        Reply::Pruned(pruned) => retention::pruned(pruned, style),
+        Reply::Foreign(archives) => archive::foreign(archives, style),
         Reply::Transferred(transferred) => archive::transferred(transferred),
         Reply::Exported(exported) => restore::exported(exported),
         Reply::RestorePlan(plan) => restore::plan(plan),
@@ -60,7 +66,10 @@ fn issues(heading: &str, issues: &Issues) -> String {
     }
     let mut out = format!("\n{heading} ({}):\n", issues.total);
     for issue in &issues.first {
-        out += &format!("  {}: {}: {}\n", issue.path, clean(&issue.what), clean(&issue.why));
+        let path = Some(issue.path.to_string()).filter(|path| !path.is_empty());
+        let parts = path.into_iter().chain([clean(&issue.what), clean(&issue.why)]);
+        let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
+        out += &format!("  {}\n", parts.join(": "));
     }
     out + &more(issues.total, issues.first.len())
 }

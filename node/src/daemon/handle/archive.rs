@@ -10,14 +10,16 @@ use protocol::{
         ArchiveTransfer, Archives, Contents, ContentsEntry, Exported, Failure, FailureCode, Holder,
         HolderState, RawPath, Removed, Transferred, Verified,
     },
-    record::{Fact, Place, RecordKey},
+    job::Name,
+    record::Place,
 };
+
+use tracing::warn;
 
 use crate::{
     archive::{ArchiveError, ArchiveReader},
     daemon::{
-        export, freed,
-        mesh::Change,
+        export, freed, keeping,
         node::{Node, blocking},
         objects::{ArchiveObjects, FetchedBytes},
         verify,
@@ -32,12 +34,12 @@ use crate::{
 const PAGE_TEXT_BYTES_MAX: usize = 3 << 20;
 
 pub(super) fn list(node: &Node, list: &ArchiveList) -> Result<Archives, Failure> {
-    let (me, keys) = (node.id(), node.keys());
+    let listing = node.listing();
     node.mesh.look(|catalog| {
         let of = list.node_of.as_ref().map(|n| view::find_node(catalog, n)).transpose()?;
-        let job = list.job.as_ref().map(ToString::to_string);
-        let all = view::archives(catalog, &keys).into_iter().filter(|archive| {
-            let job_name = archive.meta.as_ref().map(|meta| meta.job_name.clone());
+        let job = list.job.as_ref().map(Name::as_str);
+        let all = listing.archives().iter().filter(|archive| {
+            let job_name = archive.meta.as_ref().map(|meta| meta.job_name.as_str());
             of.is_none_or(|of| archive.origin == of) && (job.is_none() || job_name == job)
         });
         let from = usize::try_from(list.page.from).unwrap_or(usize::MAX);
@@ -45,7 +47,7 @@ pub(super) fn list(node: &Node, list: &ArchiveList) -> Result<Archives, Failure>
         let mut page: Vec<_> = all.skip(from).take(limit + 1).collect();
         let more = page.len() > limit;
         page.truncate(limit);
-        let archives = page.iter().map(|archive| report(catalog, me, archive)).collect();
+        let archives = page.iter().map(|archive| report(catalog, node, archive)).collect();
         Ok(Archives { archives, next: more.then_some((from + limit) as u64) })
     })
 }
@@ -54,13 +56,14 @@ pub(super) fn show(node: &Node, wanted: &ArchiveRef) -> Result<ArchiveReport, Fa
     let keys = node.keys();
     node.mesh.look(|catalog| {
         let archive = view::find_archive(catalog, &keys, node.id(), wanted)?;
-        Ok(report(catalog, node.id(), &archive))
+        Ok(report(catalog, node, &archive))
     })
 }
 
 /// An archive with who has it.
-pub(super) fn report(catalog: &Catalog, me: protocol::NodeId, archive: &Archive) -> ArchiveReport {
-    let meta = archive.meta.as_ref();
+pub(super) fn report(catalog: &Catalog, node: &Node, archive: &Archive) -> ArchiveReport {
+    let (me, meta) = (node.id(), archive.meta.as_ref());
+    let tar = (archive.origin == me).then(|| node.tars.file_of(&archive.id)).flatten();
     let mut notes = Vec::new();
     if meta.is_some_and(|meta| meta.in_clear) {
         notes.push("sealed with none: holders can read it".to_owned());
@@ -68,10 +71,18 @@ pub(super) fn report(catalog: &Catalog, me: protocol::NodeId, archive: &Archive)
     if meta.is_some_and(|meta| meta.warnings > 0) {
         notes.push("made with warnings".to_owned());
     }
+    if meta.is_some_and(|meta| meta.safety) {
+        notes.push("made by a restore, to be able to go back".to_owned());
+    }
+    if archive.origin == me && node.tars.was_deleted(&archive.id) {
+        notes.push("somebody deleted its plain tar; the archive itself is whole".to_owned());
+    }
     if meta.is_none() && archive.origin != me {
         notes.push("sealed: this node cannot open it".to_owned());
     }
     ArchiveReport {
+        pinned: meta.is_some_and(|meta| meta.pinned),
+        tar: tar.map(|file| RawPath(file.into_bytes())),
         id: archive.id,
         origin: view::node_name(catalog, archive.origin),
         name: meta.map(|meta| meta.name.clone()),
@@ -119,6 +130,12 @@ pub(in crate::daemon) async fn open(
     node: &Arc<Node>,
     wanted: &ArchiveRef,
 ) -> Result<Opened, Failure> {
+    let (node, wanted) = (Arc::clone(node), wanted.clone());
+    blocking(move || open_here(&node, &wanted)).await
+}
+
+/// The same, on this thread.
+pub(in crate::daemon) fn open_here(node: &Node, wanted: &ArchiveRef) -> Result<Opened, Failure> {
     let keys = node.keys();
     let archive =
         node.mesh.look(|catalog| view::find_archive(catalog, &keys, node.id(), wanted))?;
@@ -127,14 +144,12 @@ pub(in crate::daemon) async fn open(
         let what = format!("cannot open archive {}", archive.title());
         return Err(Failure::new(FailureCode::Damaged, what, "its private part does not open"));
     };
-    let objects = ArchiveObjects::with_holders(&node.store, &node.mesh, in_reach(node, &archive));
-    blocking(move || {
-        let fetched = objects.fetched();
-        let reader = ArchiveReader::open(Arc::new(objects), &key, &root)
-            .map_err(|error| unreadable(&archive, &error))?;
-        Ok(Opened { archive, reader, fetched })
-    })
-    .await
+    let (holders, reading) = (in_reach(node, &archive), node.keeping.reading(&archive));
+    let objects = ArchiveObjects::with_holders(&node.store, &node.mesh, holders, reading);
+    let fetched = objects.fetched();
+    let reader = ArchiveReader::open(Arc::new(objects), &key, &root)
+        .map_err(|error| unreadable(&archive, &error))?;
+    Ok(Opened { archive, reader, fetched })
 }
 
 /// Connected members that have an archive: its origin and its holders.
@@ -231,7 +246,9 @@ pub(super) async fn verify(
     let archive =
         node.mesh.look(|catalog| view::find_archive(catalog, &keys, node.id(), &wanted))?;
     let key = keys.of(&archive.origin).cloned();
+    let reading = node.keeping.reading(&archive);
     blocking(move || {
+        let _reading = reading;
         let verified = verify::verify(&node.store, key.as_ref(), &archive, &events)?;
         if verified.missing_total + verified.damaged_total > 0 {
             node.hurt.note(archive.origin, archive.id, archive.facts.root);
@@ -248,39 +265,57 @@ pub(super) async fn export(
 ) -> Result<Exported, Failure> {
     let opened = open(&node, &request.archive).await?;
     let to = PathBuf::from(std::ffi::OsStr::from_bytes(&request.to.0));
+    let archive = opened.archive.clone();
     let exported = blocking({
         let node = Arc::clone(&node);
         move || export::export(&node, &opened, &to, request.overwrite, &events)
     })
     .await?;
-    if let Some(change) = exported.note {
-        node.mesh.publish(vec![change]).await?;
+    if let Some(sha256) = exported.note {
+        let what = format!("cannot note the SHA-256 of archive {}", archive.title());
+        let noted = keeping::amend(&node, &archive, &what, |_, meta| meta.sha256 = Some(sha256));
+        if let Err(failure) = noted.await {
+            // The tar is written all the same; the archive may have been removed meanwhile.
+            warn!(%failure, "the next export computes it again");
+        }
     }
     Ok(exported.reply)
 }
 
 pub(super) async fn remove(node: &Arc<Node>, remove: ArchiveRemove) -> Result<Removed, Failure> {
     let keys = node.keys();
-    let (archive, replicas) = node.mesh.look(|catalog| {
-        let archive = view::find_archive(catalog, &keys, node.id(), &remove.archive)?;
-        let replicas = holders(catalog, &archive).split_off(1);
-        Ok((archive, replicas))
-    })?;
+    let find = || {
+        node.mesh.look(|catalog| {
+            let archive = view::find_archive(catalog, &keys, node.id(), &remove.archive)?;
+            let replicas = holders(catalog, &archive).split_off(1);
+            Ok::<_, Failure>((archive, replicas))
+        })
+    };
+    let (archive, replicas) = find()?;
     let what = format!("cannot remove archive {}", archive.title());
-    if archive.origin != node.id() {
-        return Err(Failure::new(FailureCode::Refused, what, "another node made it")
-            .hint("remove it on its origin; replicas are dropped when their lock has ended"));
-    }
+    let hint = "remove it on its origin; replicas are dropped when their lock has ended";
+    keeping::own(node, &archive, &what, hint)?;
+    not_pinned(&archive, &what)?;
     let freed_bytes = blocking({
-        let (node, archive) = (Arc::clone(node), archive.clone());
-        move || freed::bytes_only_in(&node, &archive)
+        let (node, only, what) = (Arc::clone(node), [archive.id].into(), what.clone());
+        move || freed::bytes_only_in(&node, &only, &what)
     })
     .await?;
     if !remove.dry_run {
-        node.mesh.publish(vec![Change::Unsay(RecordKey::Archive(archive.id))]).await?;
+        let _deciding = node.keeping.decide().await;
+        // Somebody may have pinned it while the store was read.
+        not_pinned(&find()?.0, &what)?;
+        keeping::drop_archives(node, &[archive.id]).await?;
     }
     let archive = archive.title();
     Ok(Removed { archive, dry_run: remove.dry_run, freed_bytes, replicas })
+}
+
+fn not_pinned(archive: &Archive, what: &str) -> Result<(), Failure> {
+    if archive.meta.as_ref().is_none_or(|meta| !meta.pinned) {
+        return Ok(());
+    }
+    Err(Failure::new(FailureCode::Conflict, what, "it is pinned").hint("unpin it first"))
 }
 
 pub(super) async fn transfer(
@@ -303,8 +338,12 @@ pub(super) async fn transfer(
     }
     let meter = Meter::new(0);
     let mut changes = node.mesh.changes();
-    let named = widened(&node, &archive, to);
-    node.mesh.publish(vec![Change::Say(Fact::Archive(archive.id, named))]).await?;
+    let _reading = node.keeping.reading(&archive);
+    let placed = widened(&node, &archive, to);
+    keeping::amend(&node, &archive, &what, |facts, _| {
+        (facts.copies, facts.place) = (placed.copies, placed.place);
+    })
+    .await?;
     loop {
         changes.mark_unchanged();
         let held = node.mesh.look(|catalog| {

@@ -4,15 +4,20 @@ use std::sync::Arc;
 
 use protocol::control::{Failure, Reply, Request};
 
-use super::node::Node;
+use super::{
+    choices,
+    node::{Node, blocking},
+    tars,
+};
 use crate::socket::{Caller, EventSink, Handler};
 
 pub(super) mod archive;
-mod job;
+pub(super) mod job;
 mod mesh;
 mod restore;
+mod retention;
 mod status;
-mod store;
+pub(super) mod store;
 
 /// The daemon, as the socket sees it.
 pub(super) struct Answers(pub(super) Arc<Node>);
@@ -38,7 +43,14 @@ impl Handler for Answers {
             Request::MeshGrant(change) => mesh::grant(&node, change).await.map(Reply::Member),
             Request::JobAdd(spec) => job::add(&node, spec).await.map(boxed_job),
             Request::JobEdit(edit) => job::edit(&node, edit).await.map(boxed_job),
-            Request::JobList => job::list(&node).map(Reply::Jobs),
+            Request::JobList(page) => job::list(&node, page).map(Reply::Jobs),
+            Request::JobChoices { kind } => {
+                blocking(move || choices::of_kind(&node, &kind)).await.map(Reply::Choices)
+            }
+            Request::ForeignList => {
+                blocking(move || tars::foreign::list(&node)).await.map(Reply::Foreign)
+            }
+            Request::ForeignAdopt(wanted) => job::adopt(node, wanted, events).await,
             Request::JobShow { job } => job::show(&node, &job).map(boxed_job),
             Request::JobRun(run) => job::run(node, run, events).await,
             Request::JobRemove { job } => job::remove(&node, &job).await.map(|()| Reply::Done),
@@ -57,6 +69,10 @@ impl Handler for Answers {
                 archive::export(node, export, events).await.map(Reply::Exported)
             }
             Request::ArchiveRestore(restore) => restore::restore(node, restore, events).await,
+            Request::Prune(request) => retention::prune(&node, request).await.map(Reply::Pruned),
+            Request::ArchivePin { archive, pinned } => {
+                retention::pin(&node, &archive, pinned).await.map(Reply::Archive)
+            }
             Request::ArchiveRemove(remove) => {
                 archive::remove(&node, remove).await.map(Reply::Removed)
             }

@@ -2,12 +2,12 @@
 
 mod health;
 
-use std::{collections::BTreeMap, os::unix::ffi::OsStrExt as _, sync::Arc};
+use std::{os::unix::ffi::OsStrExt as _, sync::Arc};
 
 use protocol::{
     Time,
     catalog::Catalog,
-    control::{Failure, RawPath, RunReport, RunState, StatusReport, WorkerState},
+    control::{Failure, RawPath, StatusReport, WorkerState},
     job::Job,
 };
 
@@ -24,9 +24,6 @@ use crate::{
 use health::{Facts, JobFact, judge};
 
 const WHAT: &str = "cannot tell how the node is";
-
-/// Runs that are looked through for the last one of every job.
-const RUNS_SCANNED: usize = 200;
 
 /// How the node is.
 pub(super) async fn status(node: Arc<Node>) -> Result<StatusReport, Failure> {
@@ -93,7 +90,7 @@ fn own_archives(node: &Node) -> Vec<Own> {
 
 fn facts(
     node: &Node,
-    jobs: &[Job],
+    jobs: &[Arc<Job>],
     own: &[Own],
     store: &StoreStats,
     now: Time,
@@ -138,25 +135,13 @@ fn members(node: &Node, now: Time) -> (Vec<String>, bool) {
     })
 }
 
-fn job_facts(node: &Node, jobs: &[Job]) -> Result<Vec<JobFact>, Failure> {
+fn job_facts(node: &Node, jobs: &[Arc<Job>]) -> Result<Vec<JobFact>, Failure> {
     let failed = |error| db_failure(WHAT, &error);
-    let mut newest = BTreeMap::<String, RunReport>::new();
-    for run in node.runs.list(None, RUNS_SCANNED).map_err(failed)? {
-        if run.state != RunState::Running {
-            newest.entry(run.job.clone()).or_insert(run);
-        }
-    }
     let mut facts = Vec::with_capacity(jobs.len());
     for job in jobs {
-        let name = job.spec.name.as_str();
-        let last = match newest.remove(name) {
-            Some(run) => Some(run),
-            None => {
-                let runs = node.runs.list(Some(name), 2).map_err(failed)?;
-                runs.into_iter().find(|run| run.state != RunState::Running)
-            }
-        };
-        facts.push(JobFact { name: name.to_owned(), last: last.map(|run| run.state) });
+        let last = node.runs.last_backup_of(&job.id).map_err(failed)?;
+        let name = job.spec.name.to_string();
+        facts.push(JobFact { name, last: last.map(|run| run.state) });
     }
     Ok(facts)
 }
@@ -165,7 +150,7 @@ fn job_facts(node: &Node, jobs: &[Job]) -> Result<Vec<JobFact>, Failure> {
 mod tests {
     use protocol::{
         ArchiveId,
-        control::{FailureCode, Health},
+        control::{FailureCode, Health, RunKind, RunReport, RunState, Trigger},
         record::Fact,
     };
 
@@ -174,6 +159,7 @@ mod tests {
         daemon::{
             live::tests::{Sample, node},
             mesh::Change,
+            runs::NewRun,
         },
         socket::CancelSwitch,
     };
@@ -203,13 +189,6 @@ mod tests {
     async fn the_last_run_that_ended_counts_and_not_the_one_at_work() {
         let dir = tempfile::tempdir().unwrap();
         let node = node(&dir, "jerry").await;
-        let run = node.runs.begin("docs", CancelSwitch::new().0).unwrap().run;
-        let failure = Failure::new(FailureCode::Internal, "x", "y");
-        let failed = |run: &mut RunReport| {
-            (run.state, run.failure) = (RunState::Failed, Some(failure));
-        };
-        node.runs.end(run, failed).unwrap();
-        node.runs.begin("docs", CancelSwitch::new().0).unwrap();
         let name: protocol::job::Name = "docs".parse().unwrap();
         let config =
             protocol::job::JobConfig::CustomDir(protocol::job::CustomDir::new("/srv/docs"));
@@ -219,7 +198,20 @@ mod tests {
             created_ms: Time(1),
             updated_ms: Time(1),
         };
-        let facts = job_facts(&node, &[job]).unwrap();
+        let new = NewRun {
+            job: "docs",
+            job_id: Some(job.id),
+            kind: RunKind::Backup,
+            trigger: Trigger::Hand,
+        };
+        let run = node.runs.begin(new, CancelSwitch::new().0).unwrap().run;
+        let failure = Failure::new(FailureCode::Internal, "x", "y");
+        let failed = |run: &mut RunReport| {
+            (run.state, run.failure) = (RunState::Failed, Some(failure));
+        };
+        node.runs.end(run, failed).unwrap();
+        node.runs.begin(new, CancelSwitch::new().0).unwrap();
+        let facts = job_facts(&node, &[Arc::new(job)]).unwrap();
         assert_eq!(facts[0].last, Some(RunState::Failed));
     }
 }

@@ -188,7 +188,7 @@ pub(super) async fn rebuild(node: Arc<Node>, events: EventSink) -> Result<StoreR
 }
 
 /// Frees what no archive and no replica of this node needs.
-pub(super) async fn collect(
+pub(in crate::daemon) async fn collect(
     node: Arc<Node>,
     dry_run: bool,
     events: EventSink,

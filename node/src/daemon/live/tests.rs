@@ -21,6 +21,7 @@ use crate::{
         data::DataDir,
         failure::store_failure,
         mesh::{Mesh, MeshConfig},
+        registry::Registry,
         runs::Runs,
         workers::Workers,
     },
@@ -43,14 +44,18 @@ pub(in crate::daemon) async fn node(dir: &TempDir, name: &str) -> Arc<Node> {
     };
     let options = StoreOptions { free_bytes_min: 0, ..StoreOptions::default() };
     Arc::new(Node {
+        instance_url: None,
         name: name.to_owned(),
         key: data.archive_key().unwrap(),
         store: ChunkStore::open(&data.store(), options).unwrap().0,
         mesh: Mesh::start(config).await.unwrap(),
         agent: Arc::new(LocalAgent::new(dir.path().join("archives"))),
-        runs: Runs::open(Arc::clone(&db)).unwrap(),
+        runs: Runs::open(Arc::clone(&db), 2).unwrap(),
+        tars: crate::daemon::tars::Tars::open(&db).unwrap(),
+        registry: Registry::default(),
         workers: Workers::default(),
         hurt: crate::daemon::hurt::Hurt::default(),
+        keeping: crate::daemon::keeping::Keeping::default(),
         started: sys::now(),
         secret,
         data,

@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 use super::*;
 
 /// Reads while `change` is made once, at the given moment.
-fn read_changing(tree: &Tree, at: Moment, change: impl FnOnce()) -> Kept<'static> {
+fn read_changing(tree: &Tree, at: Moment, change: impl FnOnce() + Send) -> Kept<'static> {
     let mut change = Some(change);
     let mut heads = 0;
     let hook: Hook<'_> = Box::new(move |moment| {

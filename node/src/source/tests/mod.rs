@@ -29,7 +29,7 @@ impl MemberGroups for Sevens {
 }
 
 /// What the sink does at a moment of the reading.
-type Hook<'a> = Box<dyn FnMut(Moment) + 'a>;
+type Hook<'a> = Box<dyn FnMut(Moment) + Send + 'a>;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Moment {
