@@ -70,6 +70,7 @@ fn kind_of_task(error: &TaskError) -> Option<FailureKind> {
     Some(match error {
         TaskError::Missing { .. } => FailureKind::Missing,
         TaskError::NotFound { .. } => FailureKind::NotFound,
+        TaskError::NoServer { .. } => FailureKind::NoServer,
         TaskError::Conflict { .. } => FailureKind::Exists,
         TaskError::Busy { .. } => FailureKind::Busy,
         TaskError::Invalid { .. } => FailureKind::Invalid,
@@ -138,6 +139,8 @@ pub enum FailureKind {
     Invalid,
     /// The agent did not answer.
     Unreachable,
+    /// No database server answers.
+    NoServer,
     /// A program is not installed.
     Missing,
     /// The caller wanted no more.

@@ -147,6 +147,10 @@ pub(super) fn task_failure(what: &str, error: &AgentError) -> Failure {
         FailureKind::Exists => (FailureCode::Conflict, "look at what is there"),
         FailureKind::Invalid => (FailureCode::Invalid, "look at the configuration of the job"),
         FailureKind::Denied => (FailureCode::Refused, "the agent must run as root"),
+        FailureKind::NoServer => (
+            FailureCode::Unreachable,
+            "start it, or say in the job where it is: socket, host, port",
+        ),
         FailureKind::Unreachable => (FailureCode::Unreachable, "is `backupmanager agent` running?"),
         FailureKind::Other => (FailureCode::Internal, "the transcript of the run has its words"),
     };

@@ -168,7 +168,7 @@ impl Hooks<'_> {
             FailureKind::NotFound | FailureKind::Invalid => FailureCode::Invalid,
             FailureKind::DiskFull => FailureCode::NoSpace,
             FailureKind::Busy => FailureCode::Busy,
-            FailureKind::Unreachable => FailureCode::Unreachable,
+            FailureKind::Unreachable | FailureKind::NoServer => FailureCode::Unreachable,
             FailureKind::Denied
             | FailureKind::Exists
             | FailureKind::Missing

@@ -128,6 +128,12 @@ pub enum TaskError {
         /// The message.
         what: String,
     },
+    /// No database server answers.
+    #[error("{what}")]
+    NoServer {
+        /// The message.
+        what: String,
+    },
     /// It exists, or its state does not allow it.
     #[error("{what}")]
     Conflict {

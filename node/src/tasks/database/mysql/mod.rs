@@ -134,7 +134,7 @@ fn unreachable(error: TaskError) -> TaskError {
         TaskError::Failed { said, .. }
             if ["ERROR 2002", "ERROR 2003", "ERROR 2005"].iter().any(|e| said.contains(e)) =>
         {
-            TaskError::NotFound { what: format!("no MySQL or MariaDB server answers: {said}") }
+            TaskError::NoServer { what: format!("no MySQL or MariaDB server answers: {said}") }
         }
         error => error,
     }

@@ -144,7 +144,7 @@ fn unreachable(error: TaskError) -> TaskError {
         TaskError::Failed { said, .. }
             if said.contains("connection to server") && signs.iter().any(|s| said.contains(s)) =>
         {
-            TaskError::NotFound { what: format!("no PostgreSQL server answers: {said}") }
+            TaskError::NoServer { what: format!("no PostgreSQL server answers: {said}") }
         }
         error => error,
     }
