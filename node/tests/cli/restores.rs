@@ -13,6 +13,12 @@ use protocol::{NodeId, Time};
 
 use crate::daemon::{Daemon, Ended};
 
+/// What the plan is called.
+const CONSENT: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+/// Another.
+const OTHER: &str = "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100";
+
 fn step(component: Option<Component>, what: &str, detail: &[&str]) -> RestoreStep {
     let detail = detail.iter().map(|&line| line.to_owned()).collect();
     RestoreStep { component, what: what.into(), detail }
@@ -39,6 +45,7 @@ fn plan() -> RestorePlan {
         ],
         conflicts: Issues::default(),
         concerns: Issues::default(),
+        consent: CONSENT.into(),
     }
 }
 
@@ -102,6 +109,9 @@ fn every_option_is_asked_as_it_is_typed() {
     assert!(all.no_safety && all.trust && all.confirm_commands && !all.wait && !all.plan);
     let plain = asked("archive restore a --plan");
     assert_eq!(plain, ArchiveRestore { plan: true, ..ArchiveRestore::all(plain.archive.clone()) });
+    assert_eq!(all.consent, None, "nothing was shown");
+    let bound = asked(&format!("archive restore a --yes --quiet --consent {OTHER}"));
+    assert_eq!(bound.consent.as_deref(), Some(OTHER));
     let to = asked("archive restore a --to here").to.unwrap();
     assert!(to.0.starts_with(b"/") && to.0.ends_with(b"/here"), "{to}");
     let twice = "archive restore a --rename-database o=a --rename-database o=b";
@@ -145,7 +155,8 @@ Stands in the way (1):
 Concerns (1):
   owner: no account of that name
 
-Nothing was changed.
+Nothing was changed. To restore this and nothing else, say
+--consent 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff
 "
     );
 }
@@ -190,6 +201,37 @@ What was there before is in jerry_safety_20260508; \
 `backupmanager archive restore jerry_safety_20260508` brings it back
 "
     );
+}
+
+#[test]
+fn what_was_shown_is_what_is_asked_for_unless_an_earlier_plan_is_named() {
+    let consents = |line: &str| {
+        let daemon = Daemon::answering(Ok(Reply::RestorePlan(plan())));
+        daemon.then(Vec::new(), Ok(Reply::Restored(restored())));
+        assert_eq!(daemon.run(line).code, 0, "{line}");
+        let consents = daemon.seen().into_iter().map(|request| match request {
+            Request::ArchiveRestore(restore) => (restore.plan, restore.consent),
+            other => panic!("{other:?}"),
+        });
+        consents.collect::<Vec<_>>()
+    };
+    let (shown, named) = (Some(CONSENT.to_owned()), Some(OTHER.to_owned()));
+    assert_eq!(consents("archive restore a --yes"), [(true, None), (false, shown)]);
+    let line = format!("archive restore a --yes --consent {OTHER}");
+    assert_eq!(consents(&line), [(true, named.clone()), (false, named)]);
+
+    for wrong in ["", "x", &OTHER[1..], "--plan"] {
+        let daemon = Daemon::start();
+        let line = match wrong {
+            "--plan" => format!("archive restore a --plan --consent {OTHER}"),
+            wrong => format!("archive restore a --yes --consent={wrong}"),
+        };
+        assert_eq!(daemon.run(&line).code, 2, "{line}");
+        assert!(daemon.seen().is_empty(), "{line}");
+    }
+    let json =
+        Daemon::answering(Ok(Reply::RestorePlan(plan()))).run("archive restore a --plan --json");
+    assert!(json.out.contains(&format!("\"consent\": \"{CONSENT}\"")), "{}", json.out);
 }
 
 #[test]

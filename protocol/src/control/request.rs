@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ArchiveContents, ArchiveExport, ArchiveList, ArchiveRef, ArchiveRemove, ArchiveRestore,
-    ArchiveTransfer, ForeignAdopt, GrantChange, INVITE_MS_MAX, MeshExpel, MeshInvite, NodeRef,
-    PAGE_ENTRIES_MAX, PATTERN_BYTES_MAX, PATTERNS_MAX, Page, Prune, RawPath, RunList, Ticket,
+    ArchiveTransfer, CONSENT_CHARS, ForeignAdopt, GrantChange, INVITE_MS_MAX, MeshExpel,
+    MeshInvite, NodeRef, PAGE_ENTRIES_MAX, PATTERN_BYTES_MAX, PATTERNS_MAX, Page, Prune, RawPath,
+    RunList, Ticket,
 };
 use crate::{
     Time,
@@ -172,6 +173,9 @@ pub enum RequestError {
     /// A change that changes nothing.
     #[error("nothing to change was named")]
     NoChange,
+    /// A consent that no plan gives.
+    #[error("a consent is {CONSENT_CHARS} hex digits in lower case, as a plan shows it")]
+    Consent,
 }
 
 impl Request {

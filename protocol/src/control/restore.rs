@@ -133,6 +133,10 @@ pub struct ArchiveRestore {
     /// An administrator has seen the commands of the archive, and lets them run.
     #[serde(default)]
     pub confirm_commands: bool,
+    /// The [`RestorePlan::consent`] of the plan that was looked at: the restore is refused when the
+    /// archive brings anything else by now. Without it, whatever the archive brings is restored.
+    #[serde(default)]
+    pub consent: Option<String>,
     /// Answer when it has ended, with its progress as events, instead of when it has begun.
     #[serde(default = "yes")]
     pub wait: bool,
@@ -144,6 +148,9 @@ fn yes() -> bool {
 
 /// Most databases that a restore may rename.
 const RENAMED_MAX: usize = 1_000;
+
+/// Length of a consent: a hash of 32 bytes in hex.
+pub const CONSENT_CHARS: usize = 64;
 
 impl ArchiveRestore {
     /// Everything of an archive, to where it came from.
@@ -160,13 +167,25 @@ impl ArchiveRestore {
             no_safety: false,
             trust: false,
             confirm_commands: false,
+            consent: None,
             wait: true,
         }
     }
 
     pub(super) fn validate(&self) -> Result<(), RequestError> {
         let renamed = self.rename_databases.len() as u64;
-        range("rename_databases", renamed, 0, RENAMED_MAX as u64)
+        range("rename_databases", renamed, 0, RENAMED_MAX as u64)?;
+        match &self.consent {
+            Some(consent) if !Self::is_consent(consent) => Err(RequestError::Consent),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a text can be the consent of a plan.
+    #[must_use]
+    pub fn is_consent(text: &str) -> bool {
+        let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        text.len() == CONSENT_CHARS && text.bytes().all(is_digit)
     }
 }
 
@@ -214,6 +233,9 @@ pub struct RestorePlan {
     pub conflicts: Issues,
     /// What will not be as it was.
     pub concerns: Issues,
+    /// Names what the archive brings and this plan would carry out, in hex. Whoever gives it back in
+    /// [`ArchiveRestore::consent`] gets that, or a refusal.
+    pub consent: String,
 }
 
 /// How a step went.

@@ -100,6 +100,13 @@ fn requests_that_break_a_bound_are_refused_with_the_reason() {
     assert_eq!(refused(Request::MeshGrant(grant)), "nothing to change was named");
     let many = ArchiveRestore { patterns: vec!["x".into(); PATTERNS_MAX + 1], ..restore() };
     assert!(refused(Request::ArchiveRestore(many)).starts_with("at most 256 patterns"));
+    for consent in ["", &"a".repeat(63), &"a".repeat(65), &"A".repeat(64), &"g".repeat(64)] {
+        let wrong = ArchiveRestore { consent: Some(consent.to_owned()), ..restore() };
+        let said = refused(Request::ArchiveRestore(wrong));
+        assert!(said.starts_with("a consent is 64 hex digits"), "{consent}: {said}");
+    }
+    let agreed = ArchiveRestore { consent: Some("0f".repeat(32)), ..restore() };
+    assert_eq!(Request::ArchiveRestore(agreed).validate(), Ok(()));
     let invite = MeshInvite { role: Role::Storage, quota_bytes: None, expires_ms: 0 };
     assert!(refused(Request::MeshInvite(invite)).starts_with("expires_ms is 0"));
     assert_eq!(Request::ArchiveRestore(restore()).validate(), Ok(()));

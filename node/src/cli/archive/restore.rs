@@ -1,7 +1,8 @@
 //! `backupmanager archive restore …`: the plan first, then a yes, then the work.
 //!
 //! Into a folder of its own a restore can do no harm, and begins at once. In place, the plan is
-//! asked for, shown, and confirmed at the terminal; a script says `--yes` beforehand.
+//! asked for, shown, and confirmed at the terminal; a script says `--yes` beforehand. What was shown is
+//! what is restored: the plan's consent goes with the request.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -24,6 +25,8 @@ Examples:
       shows it, asks, and puts everything back where it was
   backupmanager archive restore jerry_notes_20260508 --path 'diary.md' --to /tmp/notes
       one file, elsewhere
+  backupmanager archive restore jerry_notes_20260508 --yes --consent 5b1f…
+      what an earlier --plan showed or nothing
   backupmanager archive restore jerry_hermes_20260508 --component files,systemd_service
       no databases, no commands, nothing else
   backupmanager archive restore jerry_mysql_shop_20260508 --rename-database shop=shop_before
@@ -63,6 +66,9 @@ pub(in crate::cli) struct Restore {
     /// The commands of the archive, which the plan shows, may run
     #[arg(long)]
     confirm_commands: bool,
+    /// Restore what this plan showed or nothing: the `consent` of an earlier --plan
+    #[arg(long, value_name = "HEX", value_parser = consent, conflicts_with = "plan")]
+    consent: Option<String>,
     /// Return as soon as it has begun
     #[arg(long, conflicts_with = "plan")]
     no_wait: bool,
@@ -137,6 +143,13 @@ fn renamed(text: &str) -> Result<(String, String), String> {
     }
 }
 
+fn consent(text: &str) -> Result<String, String> {
+    if ArchiveRestore::is_consent(text) {
+        return Ok(text.to_owned());
+    }
+    Err("expected the `consent` that `archive restore --plan` shows".to_owned())
+}
+
 impl Restore {
     fn request(&self) -> Result<ArchiveRestore, Stop> {
         Ok(ArchiveRestore {
@@ -150,6 +163,7 @@ impl Restore {
             no_safety: self.no_safety,
             trust: self.trust,
             confirm_commands: self.confirm_commands,
+            consent: self.consent.clone(),
             wait: !self.no_wait,
         })
     }
@@ -167,7 +181,7 @@ impl Restore {
     }
 
     pub(super) fn run(self, session: &mut Session) -> Result<Exit, Stop> {
-        let request = self.request()?;
+        let mut request = self.request()?;
         let harmless = self.plan || self.to.is_some();
         let unseen = self.yes && (session.quiet || session.json);
         if harmless || unseen {
@@ -175,7 +189,11 @@ impl Restore {
         }
         let asked = Request::ArchiveRestore(ArchiveRestore { plan: true, ..request.clone() });
         match session.ask(asked)? {
-            Reply::RestorePlan(plan) => self.decide(session, &plan)?,
+            Reply::RestorePlan(plan) => {
+                self.decide(session, &plan)?;
+                // What was read is what is restored, whatever has that name by now.
+                request.consent.get_or_insert(plan.consent);
+            }
             other => return session.print(&other),
         }
         session.run(Request::ArchiveRestore(request))

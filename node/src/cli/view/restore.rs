@@ -17,7 +17,10 @@ pub(super) fn exported(exported: &Exported) -> String {
 }
 
 pub(super) fn plan(plan: &RestorePlan) -> String {
-    format!("{}\nNothing was changed.\n", planned(plan))
+    let (shown, consent) = (planned(plan), clean(&plan.consent));
+    format!(
+        "{shown}\nNothing was changed. To restore this and nothing else, say\n--consent {consent}\n"
+    )
 }
 
 /// What would be done, without saying whether it will be.

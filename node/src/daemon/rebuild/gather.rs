@@ -56,6 +56,10 @@ pub(super) fn gather(
     request: &ArchiveRestore,
 ) -> Result<(Known, Chosen), Failure> {
     let archive = &opened.archive;
+    let Some(root) = archive.root() else {
+        let what = format!("cannot plan the restore of {}", archive.title());
+        return Err(Failure::new(FailureCode::Damaged, what, "its private part does not open"));
+    };
     let own = archive.origin == node.id();
     let job = local_job(node, opened).filter(|_| own);
     let said = Said::read(opened, request)?;
@@ -81,6 +85,8 @@ pub(super) fn gather(
     let source = archive.meta.as_ref().map(|meta| PathBuf::from(OsStr::from_bytes(&meta.source)));
     let mut known = Known {
         title: archive.title(),
+        id: archive.id,
+        root,
         origin,
         own,
         kind,

@@ -6,8 +6,10 @@ use std::{
 };
 
 use protocol::{
+    ArchiveId,
     control::NodeName,
     job::{DumpFormat, RestoreBlock},
+    manifest::RootRef,
 };
 
 use crate::{
@@ -35,6 +37,20 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// What it is called in records.
+    pub(super) fn as_str(&self) -> &str {
+        match self {
+            Self::Files => "custom_dir",
+            Self::App(_) => "ynh_app",
+            Self::System(_) => "ynh_system",
+            Self::Databases(server) => match server.engine {
+                Engine::Mysql => "mysql",
+                Engine::Postgresql => "postgresql",
+            },
+            Self::Unknown(kind) => kind,
+        }
+    }
+
     /// The kind of databases, if it is one.
     pub(super) fn engine(&self) -> Option<Engine> {
         match self {
@@ -99,6 +115,10 @@ pub(super) struct Yunohost {
 pub(super) struct Known {
     /// The archive's name.
     pub(super) title: String,
+    /// Its id.
+    pub(super) id: ArchiveId,
+    /// Its root: it stands for every byte of it.
+    pub(super) root: RootRef,
     /// Who made it.
     pub(super) origin: NodeName,
     /// Whether this node did.

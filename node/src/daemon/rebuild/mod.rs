@@ -16,10 +16,15 @@
 //! under a folder comes out of it. It is refused until an administrator says that it is trusted; and
 //! its commands are shown and run only when they were confirmed. Commands of an archive of this node
 //! are those that its job has now, not those that lie in the tar.
+//!
+//! *Consent*: an archive is found by its name, and its origin may publish another one under that name
+//! between the plan that a person reads and the restore. So a plan has a consent, which names all that
+//! the archive brings to it, and a restore with that consent does what was shown or nothing.
 
 mod block;
 mod carry_out;
 mod conflicts;
+mod consent;
 mod databases;
 mod files;
 mod gather;
@@ -80,6 +85,7 @@ pub(super) async fn restore(
     if request.plan {
         return Ok(Reply::RestorePlan(prepared.plan.shown));
     }
+    prepared.plan.check_consent(request.consent.as_deref())?;
     prepared.plan.refusal()?;
     begin(node, request, prepared, events).await
 }

@@ -3,12 +3,13 @@
 use std::{collections::BTreeSet, os::unix::ffi::OsStrExt as _, path::PathBuf};
 
 use protocol::{
-    control::{ArchiveRestore, Component, Failure, RawPath, RestorePlan, RestoreStep},
+    control::{ArchiveRestore, Component, Failure, FailureCode, RawPath, RestorePlan, RestoreStep},
     job::{Command, PortProtocol},
 };
 
 use super::{
     conflicts::{Conflict, Judge, refusal},
+    consent,
     known::{Dump, Kind, Known},
     step::{Action, Lost, Step},
 };
@@ -57,6 +58,7 @@ impl Plan {
             steps: shown(&steps),
             conflicts: judge.issues(),
             concerns: judge.concerns,
+            consent: consent::of(known, request, &chosen, &steps),
         };
         Self { shown, steps, conflicts: judge.conflicts }
     }
@@ -67,6 +69,21 @@ impl Plan {
     /// While there is a conflict.
     pub(super) fn refusal(&self) -> Result<(), Failure> {
         refusal(&self.shown.archive, &self.conflicts)
+    }
+
+    /// Whether it is the plan that somebody has agreed to.
+    ///
+    /// # Errors
+    /// When it is another.
+    pub(super) fn check_consent(&self, given: Option<&str>) -> Result<(), Failure> {
+        if given.is_none_or(|given| given == self.shown.consent) {
+            return Ok(());
+        }
+        let what = format!("cannot restore {}", self.shown.archive);
+        let why = "the archive changed since its plan was shown";
+        Err(Failure::new(FailureCode::Conflict, what, why).hint(
+            "look at the plan again, with the same parts, paths and destination as the restore",
+        ))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Plans by tables, and restores with an agent that writes down what it is asked.
 
 mod agent;
+mod consent;
 mod databases;
 mod hostile;
 mod plans;
@@ -10,9 +11,11 @@ mod yunohost;
 use std::{collections::BTreeSet, path::PathBuf};
 
 use protocol::{
-    NodeId,
+    ArchiveId, ChunkId, NodeId, SealedId,
     control::{ArchiveRef, ArchiveRestore, Component, NodeName},
     job::{FirewallPort, Permissions, PortProtocol, RestoreBlock, SystemUser, SystemdService},
+    manifest::RootRef,
+    object::Link,
 };
 
 use super::known::{Commands, Counts, Kind, Known, Looked};
@@ -64,6 +67,8 @@ pub(super) fn known(kind: Kind) -> Known {
     let is_files = kind == Kind::Files;
     Known {
         title: "jerry_hermes_20260508".to_owned(),
+        id: ArchiveId([3; 16]),
+        root: RootRef { chunk: ChunkId([4; 32]), link: Link { id: SealedId([5; 32]), bytes: 9 } },
         origin: NodeName { id: NodeId([7; 32]), name: "jerry".to_owned() },
         own: true,
         kind,

@@ -1,6 +1,10 @@
 //! A whole service, from a real archive, with the real extractor.
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use protocol::{
     JobId, Time,
@@ -8,7 +12,7 @@ use protocol::{
         ArchiveRef, ArchiveRestore, Component, Failure, FailureCode, RawPath, Reply, Restored,
         RunKind, RunState, StepState, Trigger,
     },
-    job::{CustomDir, Job, JobConfig, JobSpec},
+    job::{CustomDir, Job, JobConfig, JobSpec, RestoreBlock},
 };
 use tempfile::TempDir;
 
@@ -50,11 +54,11 @@ impl Scene {
         fs::create_dir(&source).unwrap();
         fs::write(source.join("hermes.service"), "[Service]\n").unwrap();
         fs::write(source.join("data"), "as it was").unwrap();
-        let archive = back_up(&node, &source).await;
+        let archive = back_up(&node, &source, COMMAND).await;
         Self { dir, node, agent, archive, _data: data }
     }
 
-    fn source(&self) -> PathBuf {
+    pub(super) fn source(&self) -> PathBuf {
         self.dir.path().join("hermes")
     }
 
@@ -99,9 +103,14 @@ pub(super) async fn at_work<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.unwrap()
 }
 
-async fn back_up(node: &Arc<Node>, source: &std::path::Path) -> String {
+/// The command that its archive brings.
+const COMMAND: &str = "systemctl restart hermes";
+
+/// Makes an archive of the service, with a command that ends its restore.
+pub(super) async fn back_up(node: &Arc<Node>, source: &Path, command: &str) -> String {
     let text = source.to_str().unwrap();
-    let dir = CustomDir { restore: Some(block(text)), ..CustomDir::new(text) };
+    let block = RestoreBlock { post_restore_commands: vec![command.to_owned()], ..block(text) };
+    let dir = CustomDir { restore: Some(block), ..CustomDir::new(text) };
     let spec = JobSpec::new("hermes".parse().unwrap(), JobConfig::CustomDir(dir));
     let job = Job { id: JobId([9; 16]), spec, created_ms: Time(1), updated_ms: Time(1) };
     let node = Arc::clone(node);
@@ -131,7 +140,7 @@ const ALL: [&str; 5] = [
     "run systemctl restart hermes",
 ];
 
-fn without_yunohost(word: &str) -> Option<Result<Answer, TaskError>> {
+pub(super) fn without_yunohost(word: &str) -> Option<Result<Answer, TaskError>> {
     let missing = || TaskError::Missing { program: "yunohost".to_owned() };
     (word == "apps").then(|| Err(missing()))
 }
