@@ -264,6 +264,11 @@ pub(in crate::daemon) fn mark(
 }
 
 /// Whether an engine knows all that its node ever said.
+pub(in crate::daemon) fn knows_itself(engine: &Engine) -> bool {
+    judge(engine).is_ok()
+}
+
+/// The same, with the reason why not.
 fn judge(engine: &Engine) -> Result<(), MarkError> {
     let (membership, me) = (engine.catalog().membership(), engine.me());
     if !membership.is_member(&me) {

@@ -111,6 +111,7 @@ pub async fn start(config: &Config) -> Result<Daemon, Failure> {
     let tars = Tars::open(&db).map_err(|error| failed(&error))?;
     let runs =
         Runs::open(Arc::clone(&db), config.parallel_runs.get()).map_err(|error| failed(&error))?;
+    let hurt = Hurt::open(Arc::clone(&db), secret.id()).map_err(|error| failed(&error))?;
     let (bulk, bulk_streams) = mpsc::channel(BULK_WAITING_MAX);
     let mesh = start_mesh(config, &name, &secret, &db, bulk).await?;
     let agent: Arc<dyn Agent> = match &config.agent {
@@ -134,7 +135,7 @@ pub async fn start(config: &Config) -> Result<Daemon, Failure> {
         tars,
         registry: Registry::default(),
         workers: Workers::default(),
-        hurt: Hurt::default(),
+        hurt,
         keeping: Keeping::default(),
         started: sys::now(),
     });

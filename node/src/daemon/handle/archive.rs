@@ -252,6 +252,8 @@ pub(super) async fn verify(
         let verified = verify::verify(&node.store, key.as_ref(), &archive, &events)?;
         if verified.missing_total + verified.damaged_total > 0 {
             node.hurt.note(archive.origin, archive.id, archive.facts.root);
+        } else if verified.sha256_matches != Some(false) {
+            node.hurt.forget(archive.origin, archive.id);
         }
         Ok(verified)
     })

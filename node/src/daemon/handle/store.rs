@@ -71,8 +71,12 @@ pub(super) async fn check(
         for key in &roots.unreadable {
             events.warning(key.as_str(), "this version cannot read that record of this node");
         }
-        let mut hurt = |root: &Root| node.hurt.note(root.origin, root.archive, root.link);
-        let missing_total = missing(&node.store, &roots.known, &events, &mut hurt)
+        let mut found = |root: &Root, state| match state {
+            State::Hurt => node.hurt.note(root.origin, root.archive, root.link),
+            State::Whole => node.hurt.forget(root.origin, root.archive),
+            State::Strange => {}
+        };
+        let missing_total = missing(&node.store, &roots.known, &events, &mut found)
             .map_err(|error| store_failure(WHAT, &error))?;
         Ok(StoreChecked {
             packs: report.packs,
@@ -110,12 +114,24 @@ fn warn_of_repairs(report: &CheckReport, events: &EventSink) {
     }
 }
 
-/// How many objects that the roots need are not here.
+/// How an archive is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// All of it.
+    Whole,
+    /// Objects are missing.
+    Hurt,
+    /// It has pages that this version cannot read.
+    Strange,
+}
+
+/// How many objects that the roots need are not here. Every root that lacks one is told, also when
+/// another lacks the same.
 fn missing(
     store: &ChunkStore,
     roots: &[Root],
     events: &EventSink,
-    hurt: &mut dyn FnMut(&Root),
+    found: &mut dyn FnMut(&Root, State),
 ) -> Result<u64, StoreError> {
     let _not_collected_meanwhile = store.try_hold()?;
     let mut lost =
@@ -130,13 +146,18 @@ fn missing(
         };
         let gaps = live::closure(store, &root.link, &mut walked, &mut visit);
         failed?;
-        if let Some(first) = gaps?.first {
+        let gaps = gaps?;
+        let mut state = if gaps.count > 0 { State::Strange } else { State::Whole };
+        if let Some(first) = gaps.first {
             events.warning(root.archive.short(), format!("not all of it is here: {first}"));
         }
         lost.look_up()?;
         if std::mem::take(&mut lost.found) {
-            hurt(root);
+            state = State::Hurt;
+            // What its pages lack is named again to the next root that shares them.
+            walked = Walked::default();
         }
+        found(root, state);
     }
     Ok(lost.count)
 }

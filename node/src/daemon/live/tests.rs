@@ -54,7 +54,7 @@ pub(in crate::daemon) async fn node(dir: &TempDir, name: &str) -> Arc<Node> {
         tars: crate::daemon::tars::Tars::open(&db).unwrap(),
         registry: Registry::default(),
         workers: Workers::default(),
-        hurt: crate::daemon::hurt::Hurt::default(),
+        hurt: crate::daemon::hurt::Hurt::open(Arc::clone(&db), secret.id()).unwrap(),
         keeping: crate::daemon::keeping::Keeping::default(),
         started: sys::now(),
         secret,

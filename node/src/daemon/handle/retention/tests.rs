@@ -15,11 +15,13 @@ use tempfile::TempDir;
 use super::{super::job, *};
 use crate::{
     daemon::{
+        hurt,
         live::tests::{Sample, node},
         mesh::Change,
         objects::ArchiveObjects,
     },
     replicate::Cancel,
+    socket::EventSink,
     sys::OsEntropy,
 };
 
@@ -41,6 +43,23 @@ impl World {
         let node = node(&dir, "jerry").await;
         let added = job::add(&node, spec("docs", retention)).await.unwrap();
         Self { _dir: dir, node, job: added.job.id }
+    }
+
+    /// The same node, started again.
+    async fn restart(self) -> Self {
+        let Self { _dir: dir, node: old, job } = self;
+        old.mesh.stop().await;
+        let db = Arc::downgrade(&old.db);
+        drop(old);
+        // What the mesh had of it goes with its last task.
+        let closed = async {
+            while db.strong_count() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, closed).await.expect("somebody keeps the state file open");
+        let node = node(&dir, "jerry").await;
+        Self { _dir: dir, node, job }
     }
 
     /// An archive of so many days ago, called after its number.
@@ -217,6 +236,29 @@ async fn an_archive_with_missing_objects_does_not_cost_the_last_whole_one() {
     let done = prune::prune(&world.node, None, sys::now()).await.unwrap().report(false, 0);
     assert_eq!(reasons(&done)["a2"], (true, "among the newest 1"));
     assert_eq!(world.names(), ["a2", "a3"]);
+}
+
+#[tokio::test]
+async fn what_is_not_whole_is_no_good_archive_after_a_restart_either() {
+    let world = World::new(Retention::Count(1)).await;
+    world.archive(1, 3).await;
+    world.archive(2, 2).await;
+    let nowhere = Link { id: SealedId([9; 32]), bytes: 10 };
+    let facts = ArchiveFacts { root: nowhere, ..Sample::put(&world.node.store, 3).facts() };
+    let hurt = world.say(3, 1, world.job, facts).await;
+    let check = || super::super::store::check(Arc::clone(&world.node), false, EventSink::deaf());
+    assert_eq!(check().await.unwrap().missing_total, 1);
+
+    let world = world.restart().await;
+    let preview = world.prune(true).await;
+    assert_eq!(reasons(&preview)["a2"], (true, "among the newest 1"));
+    world.prune(false).await;
+    assert_eq!(world.names(), ["a2", "a3"], "the last good one is dropped by no rule");
+
+    world.remove("a3").await.unwrap();
+    assert!(!hurt::mend(&world.node, &Cancel::default()).await);
+    assert!(!world.node.hurt.is_noted(world.node.id(), hurt), "a note of nothing");
+    assert!(world.restart().await.node.db.hurt().unwrap().is_empty());
 }
 
 #[tokio::test]

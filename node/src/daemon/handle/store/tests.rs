@@ -2,6 +2,7 @@ use protocol::{ArchiveId, ChunkId, control::FailureCode, record::Fact};
 
 use super::*;
 use crate::{
+    chunks::StoreOptions,
     daemon::{
         live::tests::{Sample, node},
         mesh::Change,
@@ -53,6 +54,40 @@ async fn a_check_counts_what_archives_need_and_the_store_has_not() {
     let failure = collect(Arc::clone(&node), false, EventSink::deaf()).await.unwrap_err();
     assert_eq!(failure.code, FailureCode::Damaged);
     assert!(node.store.has(&sample.root.id).unwrap(), "{failure}");
+}
+
+#[tokio::test]
+async fn what_two_archives_share_and_lack_is_noted_of_both_until_a_check_finds_it() {
+    let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let node = node(&dir, "jerry").await;
+    let options = StoreOptions { free_bytes_min: 0, ..StoreOptions::default() };
+    let whole = ChunkStore::open(elsewhere.path(), options).unwrap().0;
+    let samples = [1, 2].map(|seed| Sample::put(&whole, seed));
+    let lost = samples[0].leaves[0].sealed;
+    assert_eq!(samples[1].leaves[0].sealed, lost, "they share the page that names it");
+    let ids = |sample: &Sample| {
+        let objects = sample.leaves.iter().chain(&sample.pages).map(|object| object.sealed);
+        objects.chain([sample.root.id]).collect::<Vec<_>>()
+    };
+    for id in samples.iter().flat_map(ids).filter(|id| *id != lost) {
+        node.store.put(&id, &whole.get(&id).unwrap()).unwrap();
+    }
+    node.store.flush().unwrap();
+    let archives = [ArchiveId([1; 16]), ArchiveId([2; 16])];
+    for (id, sample) in archives.into_iter().zip(&samples) {
+        let say = Change::Say(Fact::Archive(id, sample.facts()));
+        node.mesh.publish(vec![say]).await.unwrap();
+    }
+    let noted = || archives.map(|id| node.hurt.is_noted(node.id(), id));
+    assert_eq!(noted(), [false, false]);
+    let checked = check(Arc::clone(&node), false, EventSink::deaf()).await.unwrap();
+    assert_eq!((checked.missing_total, noted()), (1, [true, true]));
+
+    node.store.put(&lost, &whole.get(&lost).unwrap()).unwrap();
+    node.store.flush().unwrap();
+    let checked = check(Arc::clone(&node), false, EventSink::deaf()).await.unwrap();
+    assert_eq!((checked.missing_total, noted()), (0, [false, false]));
+    assert!(node.db.hurt().unwrap().is_empty());
 }
 
 #[tokio::test]
