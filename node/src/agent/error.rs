@@ -40,6 +40,15 @@ pub enum AgentError {
     /// It stopped talking.
     #[error("the connection to the agent broke")]
     Broken(#[source] io::Error),
+    /// It was told to stop, and does not say that it has.
+    #[error(
+        "it was to stop, but after {seconds} s the agent is still at it, and may go on: wait until the \
+         programs that the agent started have ended before this is done again"
+    )]
+    GoesOn {
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// It said something that was not its turn to say.
     #[error("the agent gave an answer that does not belong here")]
     Unexpected,
@@ -57,6 +66,7 @@ impl AgentError {
             Self::Archives(ArchivesError::Exists { .. }) => FailureKind::Exists,
             Self::Archives(ArchivesError::Busy { .. }) => FailureKind::Busy,
             Self::Remote(failure) => failure.kind,
+            Self::GoesOn { .. } => FailureKind::Other,
             Self::Unreachable { .. } | Self::Broken(_) | Self::Unexpected => {
                 FailureKind::Unreachable
             }
@@ -76,9 +86,10 @@ fn kind_of_task(error: &TaskError) -> Option<FailureKind> {
         TaskError::Invalid { .. } => FailureKind::Invalid,
         TaskError::Cancelled => FailureKind::Cancelled,
         TaskError::Start { .. } | TaskError::Data(_) | TaskError::Io { .. } => return None,
-        TaskError::Failed { .. } | TaskError::TimedOut { .. } | TaskError::Nonsense { .. } => {
-            FailureKind::Other
-        }
+        TaskError::Failed { .. }
+        | TaskError::TimedOut { .. }
+        | TaskError::Stuck { .. }
+        | TaskError::Nonsense { .. } => FailureKind::Other,
     })
 }
 

@@ -5,6 +5,14 @@
 //! ever waits for the other to read while the other waits for it. Input ends with a turn that says
 //! so; a caller that shuts its sending side down without it wants no more. The agent looks for that
 //! while its programs are silent too, stops them, and says when they have ended.
+//!
+//! Limits: a program that is killed has 15 s to end, then the agent gives it up and names its process
+//! ([`TaskError::Stuck`]). What a task does after its programs were stopped (removing what they left)
+//! may take longer than a caller waits. Then the caller is told that the work may go on, never that it
+//! was stopped, and a next run may meet it. The agent does not lock tasks out for that: `YunoHost`
+//! locks itself, a load fills a scratch database and a next one begins by removing what was left of
+//! it, a dump only reads, and accounts, owners and units are set to what they are to be however often.
+//! A job's own commands may not bear it; they are killed as a group.
 
 use std::{
     io::{self, Read, Write},
@@ -29,7 +37,7 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// How long a caller that wants no more waits for the programs to end: what the agent gives them,
 /// and some more.
-const STOP_WAIT: Duration = Duration::from_secs(20);
+pub(super) const STOP_WAIT: Duration = Duration::from_secs(20);
 
 /// Carries a task out for a caller; answers, unless it failed.
 pub(super) fn serve(
@@ -87,11 +95,16 @@ impl Write for Outgoing<'_> {
     }
 }
 
-/// Takes part in a task that the agent was asked for, to its end.
-pub(super) fn follow(connection: Connection, io: TaskIo<'_>) -> Result<Answer, AgentError> {
+/// Takes part in a task that the agent was asked for, to its end, or for `stop_wait` longer than it
+/// is wanted.
+pub(super) fn follow(
+    connection: Connection,
+    io: TaskIo<'_>,
+    stop_wait: Duration,
+) -> Result<Answer, AgentError> {
     let TaskIo { input, output, line, cancelled } = io;
     let mut feeding = connection.try_clone().map_err(AgentError::Broken)?;
-    let mut listener = Listener { connection, output, line, cancelled, stopping: None };
+    let mut listener = Listener { connection, output, line, cancelled, stopping: None, stop_wait };
     thread::scope(|scope| {
         let feeder = input.map(|input| scope.spawn(move || feed(input, &mut feeding)));
         let result = listener.listen();
@@ -136,6 +149,7 @@ struct Listener<'a> {
     cancelled: &'a (dyn Fn() -> bool + Sync),
     /// Why and since when the agent was told to stop.
     stopping: Option<(TaskError, Instant)>,
+    stop_wait: Duration,
 }
 
 impl Listener<'_> {
@@ -143,9 +157,9 @@ impl Listener<'_> {
         loop {
             match &self.stopping {
                 None if (self.cancelled)() => self.stop(TaskError::Cancelled),
-                Some((_, since)) if since.elapsed() >= STOP_WAIT => {
+                Some((_, since)) if since.elapsed() >= self.stop_wait => {
                     tracing::warn!("the agent does not say that a task has stopped");
-                    return Err(self.why_or(AgentError::Unexpected));
+                    return Err(AgentError::GoesOn { seconds: self.stop_wait.as_secs() });
                 }
                 _ => {}
             }

@@ -126,7 +126,7 @@ impl Agent for RemoteAgent {
     fn perform(&self, task: &Task, io: TaskIo<'_>) -> Result<Answer, AgentError> {
         let (input, output) = (io.input.is_some(), io.output.is_some());
         let request = Request::Perform { task: task.clone(), input, output };
-        perform::follow(self.ask(request)?, io)
+        perform::follow(self.ask(request)?, io, perform::STOP_WAIT)
     }
 
     fn list_archives(&self) -> Result<Vec<ArchiveFile>, AgentError> {

@@ -102,7 +102,7 @@ pub(super) async fn mend(node: &Arc<Node>, stop: &Cancel) -> bool {
     for ((origin, archive), root) in noted {
         let Some((facts, holders)) = whole_copies(node, origin, archive, root) else {
             // What is not in a catalog with holes is not gone.
-            if node.mesh.engine(|engine| live::knows_itself(engine)) {
+            if node.mesh.engine(live::knows_itself) {
                 forget(node, origin, archive).await;
             }
             continue;

@@ -36,8 +36,11 @@ pub(super) const HANDLED: TableDefinition<'static, &[u8; 16], &[u8]> =
     TableDefinition::new("handled-1");
 
 /// (origin, archive id) → (sealed id, sealed bytes) of the root of an archive that is not whole here.
-pub(super) const HURT: TableDefinition<'static, (&[u8; 32], &[u8; 16]), (&[u8; 32], u32)> =
+pub(super) const HURT: TableDefinition<'static, ArchiveKey, (&[u8; 32], u32)> =
     TableDefinition::new("hurt-1");
+
+/// (origin, archive id).
+type ArchiveKey = (&'static [u8; 32], &'static [u8; 16]);
 
 /// Runs with their transcripts inside: before any release.
 pub(super) const RUNS_1: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("runs-1");

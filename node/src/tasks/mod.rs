@@ -116,6 +116,17 @@ pub enum TaskError {
         /// Its limit.
         seconds: u64,
     },
+    /// It was stopped and killed, and is still there: it hangs in the kernel.
+    #[error(
+        "{program} was killed and does not end: process {pid} hangs in the system, and may go on; \
+         wait until it is gone, or restart the machine, before this is done again"
+    )]
+    Stuck {
+        /// Which.
+        program: String,
+        /// Its number.
+        pid: u32,
+    },
     /// The caller wanted no more.
     #[error("it was stopped")]
     Cancelled,

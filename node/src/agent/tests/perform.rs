@@ -136,6 +136,7 @@ fn every_kind_of_failure_is_told_over_the_socket() {
             "failed" => TaskError::Failed { program, status: "signal 9".into(), said: what },
             "late" => TaskError::TimedOut { program, seconds: 3 },
             "cancelled" => TaskError::Cancelled,
+            "stuck" => TaskError::Stuck { program, pid: 7 },
             "full" => TaskError::Data(io(io::ErrorKind::StorageFull)),
             "not found" => TaskError::NotFound { what },
             "exists" => TaskError::Conflict { what },
@@ -152,6 +153,7 @@ fn every_kind_of_failure_is_told_over_the_socket() {
         ("failed", FailureKind::Other),
         ("late", FailureKind::Other),
         ("cancelled", FailureKind::Cancelled),
+        ("stuck", FailureKind::Other),
         ("full", FailureKind::DiskFull),
         ("not found", FailureKind::NotFound),
         ("exists", FailureKind::Exists),
@@ -183,6 +185,31 @@ fn a_caller_that_wants_no_more_stops_a_silent_program_and_waits_for_its_end() {
         assert!(matches!(error, AgentError::Task(TaskError::Cancelled)), "{error:?}");
         assert!(!Path::new("/proc").join(&pid).exists(), "{pid} has ended and was reaped");
     }
+}
+
+#[test]
+fn a_caller_that_waits_no_longer_is_told_that_the_work_goes_on() {
+    let served = Served::new();
+    let stream = UnixStream::connect(served.path("agent.sock")).expect("connected");
+    let mut connection = connection::Connection::new(stream);
+    // It has seconds to end by itself, and does not take them for a wish to end.
+    let task = task("trap '' TERM; echo $$; while :; do sleep 1; done");
+    let request = wire::Request::Perform { task, input: false, output: false };
+    let opening = wire::Opening { version: wire::VERSION, request };
+    connection.send(&opening, &[]).expect("sent");
+    let (cancelled, mut pid) = (AtomicBool::new(false), String::new());
+    let mut line = |said: Line| {
+        pid = said.text;
+        cancelled.store(true, Ordering::Relaxed);
+    };
+    let is_cancelled = || cancelled.load(Ordering::Relaxed);
+    let io = TaskIo { input: None, output: None, line: &mut line, cancelled: &is_cancelled };
+    let error = crate::agent::perform::follow(connection, io, std::time::Duration::ZERO);
+    let error = error.expect_err("it goes on");
+    assert!(matches!(error, AgentError::GoesOn { seconds: 0 }), "{error:?}");
+    assert_eq!(error.kind(), FailureKind::Other, "nobody may take it for stopped");
+    assert!(error.to_string().contains("may go on"), "{error}");
+    assert!(ends(&pid), "the agent kills it all the same");
 }
 
 #[test]

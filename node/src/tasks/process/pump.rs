@@ -295,7 +295,9 @@ impl<'a> Pump<'a> {
                 drop(self.running);
             } else {
                 tracing::warn!(program = self.program.name, "a killed program does not end");
+                let (program, pid) = (self.program.name.clone(), self.running.child.id());
                 self.running.abandon();
+                return Err(TaskError::Stuck { program, pid });
             }
             return Err(stopping.why);
         }
