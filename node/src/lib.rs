@@ -16,6 +16,8 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod db;
+#[doc(hidden)]
+pub mod decoders;
 pub mod demo;
 pub mod ingest;
 pub mod net;

@@ -2,8 +2,13 @@
 
 use std::path::Path;
 
-use node::ingest::ReuseIndex;
+use node::{
+    decoders::{agent_frame, agent_opening, agent_reply, agent_turn},
+    ingest::ReuseIndex,
+};
 use protocol::entropy::SeededEntropy;
+
+use tests::node_decoders::ALL;
 
 use super::mutate;
 
@@ -45,5 +50,15 @@ fn a_reuse_index_is_refused_or_read_whatever_its_tables_say() {
         let at = 8 + 84 + 8 * table;
         huge[at..at + 8].copy_from_slice(&u64::MAX.to_le_bytes());
         assert!(!load(&path, &huge), "table {table}");
+    }
+}
+
+#[test]
+fn the_agents_seeds_have_the_shapes_of_its_frames() {
+    let decoder = ALL.iter().find(|decoder| decoder.name == "agent_frame").unwrap();
+    for seed in (decoder.seeds)() {
+        let heads = [agent_opening, agent_turn, agent_reply];
+        let is_head = heads.iter().any(|read| read(&seed).is_ok());
+        assert!(is_head || agent_frame(&seed).is_ok(), "{seed:02x?}");
     }
 }

@@ -14,6 +14,7 @@
 
 mod archives;
 mod connection;
+pub(crate) mod decoders;
 mod error;
 mod local;
 mod perform;

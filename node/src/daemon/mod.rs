@@ -21,7 +21,7 @@ pub mod node;
 mod objects;
 mod picked;
 mod prune;
-mod rebuild;
+pub(crate) mod rebuild;
 pub mod registry;
 mod replicas;
 pub mod runs;

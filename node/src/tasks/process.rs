@@ -12,6 +12,7 @@
 //! `setpriv` of util-linux, since the standard library cannot set supplementary groups.
 
 mod account;
+pub(crate) mod decoders;
 mod lines;
 mod pump;
 mod running;

@@ -5,9 +5,13 @@
 //! seals would stop nearly all mutations at the gate, so most entries also make valid ones around
 //! the bytes they got: what lies behind is foreign too, a member may lie.
 //!
+//! These are the decoders of `protocol`; `node_decoders` beside this folder has those of the node.
+//!
 //! Two programs use them: `tests/decoders` with seeded mutations in every test run, and the targets
 //! of `tests/fuzz` with libFuzzer, which includes this folder as it stands.
 
+mod asked;
+mod control_seeds;
 mod live;
 mod objects;
 mod seeds;
@@ -42,6 +46,9 @@ pub const ALL: &[Decoder] = &[
     Decoder { name: "join_answer", feed: live::join_answer, seeds: seeds::join_answer },
     Decoder { name: "sync_frame", feed: live::sync_frame, seeds: seeds::sync_frame },
     Decoder { name: "bulk_frame", feed: live::bulk_frame, seeds: seeds::bulk_frame },
+    Decoder { name: "schedule", feed: asked::schedule, seeds: asked::schedule_seeds },
+    Decoder { name: "retention", feed: asked::retention, seeds: asked::retention_seeds },
+    Decoder { name: "job_spec", feed: asked::job_spec, seeds: asked::job_spec_seeds },
     Decoder { name: "ask_frame", feed: live::ask_frame, seeds: seeds::ask_frame },
     Decoder { name: "tell_frame", feed: live::tell_frame, seeds: seeds::tell_frame },
 ];

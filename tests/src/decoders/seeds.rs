@@ -25,7 +25,7 @@ use protocol::{
 };
 use serde_bytes::ByteBuf;
 
-use super::{archive_key, live::the_ticket, node_secret};
+use super::{archive_key, control_seeds, live::the_ticket, node_secret};
 
 fn sealer(choice: SealChoice) -> Sealer {
     Sealer::new(&archive_key(), choice, 3)
@@ -323,7 +323,11 @@ pub(super) fn ask_frame() -> Vec<Vec<u8>> {
         Request::StoreGc { dry_run: true },
     ];
     let asked = requests.map(|request| cbor::encode(&AskFrame::Request(Box::new(request))));
-    asked.into_iter().chain([cbor::encode(&AskFrame::Cancel)]).collect()
+    asked
+        .into_iter()
+        .chain([cbor::encode(&AskFrame::Cancel)])
+        .chain(control_seeds::asked())
+        .collect()
 }
 
 pub(super) fn tell_frame() -> Vec<Vec<u8>> {
@@ -334,5 +338,6 @@ pub(super) fn tell_frame() -> Vec<Vec<u8>> {
         TellFrame::End(EndFrame::Reply(Box::new(Reply::Done))),
         TellFrame::End(EndFrame::Failure(failure)),
     ];
-    frames.iter().map(cbor::encode).chain([b"a\\xff\\\\b".to_vec()]).collect()
+    let path = b"a\\xff\\\\b".to_vec();
+    frames.iter().map(cbor::encode).chain([path]).chain(control_seeds::told()).collect()
 }

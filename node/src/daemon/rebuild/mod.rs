@@ -26,6 +26,7 @@ mod carry_out;
 mod conflicts;
 mod consent;
 mod databases;
+pub(crate) mod decoders;
 mod files;
 mod gather;
 mod history;

@@ -45,7 +45,10 @@ pub(in crate::daemon) fn list(node: &Node) -> Result<Vec<ForeignArchive>, Failur
 }
 
 fn describe(node: &Node, name: String, file: &ArchiveFile) -> ForeignArchive {
-    let info = read_info(node, &name).unwrap_or_default();
+    told(&read_info(node, &name).unwrap_or_default(), name, file)
+}
+
+fn told(info: &Value, name: String, file: &ArchiveFile) -> ForeignArchive {
     let created = info["created_at"].as_f64().filter(|seconds| (0.0..1e11).contains(seconds));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
     let created = created.map(|seconds| Time((seconds * 1_000.0) as u64));
@@ -68,6 +71,11 @@ fn describe(node: &Node, name: String, file: &ArchiveFile) -> ForeignArchive {
 
 fn cut(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(TEXT_CHARS_MAX).collect()
+}
+
+/// A door for the tests that feed parsers foreign bytes: what a description says of a file.
+pub fn told_by(info: &[u8], name: &str, file: &ArchiveFile) -> ForeignArchive {
+    told(&serde_json::from_slice(info).unwrap_or_default(), name.to_owned(), file)
 }
 
 /// What lies beside the tar; it is only a description, so whatever is wrong with it is no error.

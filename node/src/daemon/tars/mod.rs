@@ -7,7 +7,7 @@
 //! by the webadmin, before an upgrade) and is shown, can be adopted, and is never touched. A tar
 //! that somebody deletes there is noticed and not written again; its archive stays.
 
-pub(super) mod foreign;
+pub(crate) mod foreign;
 mod plan;
 
 use std::{

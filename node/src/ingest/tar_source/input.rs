@@ -1,6 +1,6 @@
 //! The bytes of a tar, whether it is compressed or not, and how far they were read.
 
-use std::io::{self, BufRead as _, BufReader, Read};
+use std::io::{self, BufReader, Cursor, Read};
 
 use flate2::read::MultiGzDecoder;
 
@@ -25,9 +25,11 @@ impl<'a> Input<'a> {
     /// Looks at the first bytes.
     pub(super) fn open(file: impl Read + Send + 'a) -> Result<Self, TarSourceError> {
         let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
-        let read = |source| TarSourceError::Read { at: 0, source };
-        let first = file.fill_buf().map_err(read)?;
-        let compressed = first.starts_with(&GZIP);
+        let mut first = Vec::with_capacity(GZIP.len());
+        let looked = file.by_ref().take(GZIP.len() as u64).read_to_end(&mut first);
+        looked.map_err(|source| TarSourceError::Read { at: 0, source })?;
+        let compressed = first == GZIP;
+        let file = Cursor::new(first).chain(file);
         let reader: Box<dyn Read + Send + 'a> =
             if compressed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
         let reader = BufReader::with_capacity(BUFFER_BYTES, reader);

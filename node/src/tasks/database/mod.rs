@@ -16,6 +16,7 @@
 //! it says with the rights of the connecting user: whether its origin is trusted is asked before.
 
 mod connect;
+pub(crate) mod decoders;
 mod head;
 mod mysql;
 mod pipeline;

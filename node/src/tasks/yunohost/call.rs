@@ -61,6 +61,12 @@ impl Heard {
         self.code
     }
 
+    /// Takes the lines of a standard output: the last that says anything is the answer.
+    pub(super) fn end(&mut self, stdout: Vec<String>) {
+        let last = stdout.into_iter().rev().find(|line| !line.trim().is_empty());
+        self.answer = last.unwrap_or_default();
+    }
+
     fn hear(&mut self, line: &Line) {
         let text = line.text.trim();
         if !line.is_error {
@@ -144,8 +150,7 @@ impl Call {
         let io = TaskIo { input: None, output: None, line: &mut line, cancelled: talk.cancelled };
         let ended = program.run(io)?;
         heard.code = ended.code;
-        let last = ended.stdout.into_iter().rev().find(|line| !line.trim().is_empty());
-        heard.answer = last.unwrap_or_default();
+        heard.end(ended.stdout);
         Ok(())
     }
 

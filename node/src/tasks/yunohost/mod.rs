@@ -15,6 +15,7 @@
 mod answer;
 mod call;
 mod create;
+pub(crate) mod decoders;
 mod firewall;
 mod leftovers;
 mod lists;

@@ -72,8 +72,11 @@ impl Here {
     fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
         let mut rest = bytes;
         while !rest.is_empty() {
+            // A head is decided about at the same byte, however the dump is cut into reads.
+            let room = if self.is_passing { rest.len() } else { HELD_BYTES_MAX - self.held.len() };
+            let near = &rest[..room.min(rest.len())];
             let length =
-                rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |at| at + 1);
+                near.iter().position(|byte| *byte == b'\n').map_or(near.len(), |at| at + 1);
             let (piece, after) = rest.split_at(length);
             self.piece(piece, out)?;
             rest = after;

@@ -31,6 +31,8 @@ struct Lines {
     held: Vec<u8>,
     /// Whether the rest of the line passes.
     is_passing: bool,
+    /// Whether that line is a comment.
+    is_comment: bool,
 }
 
 impl Lines {
@@ -38,13 +40,13 @@ impl Lines {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let is_whole = piece.ends_with(b"\n");
             if self.is_passing {
-                out.extend_from_slice(piece);
+                self.pass(piece, out);
             } else {
                 self.held.extend_from_slice(piece);
-                let may_be = self.held.starts_with(b"\\") && self.held.len() < LINE_BYTES_MAX;
+                let may_be = self.held.starts_with(b"\\") && self.held.len() <= LINE_BYTES_MAX;
                 // Two signs tell a comment.
                 if is_whole || !may_be && self.held.len() > 1 {
-                    self.decide(out);
+                    self.decide(is_whole, out);
                     self.is_passing = true;
                 }
             }
@@ -54,22 +56,27 @@ impl Lines {
         }
     }
 
-    fn decide(&mut self, out: &mut Vec<u8>) {
-        let is_dropped = self.is_dropped();
-        if !is_dropped {
-            let says_nothing = self.held.starts_with(b"--") || self.held.trim_ascii().is_empty();
-            self.has_begun |= !says_nothing;
-            out.extend_from_slice(&self.held);
+    /// Lets go what is held: a whole line, or the beginning of one.
+    fn decide(&mut self, is_whole: bool, out: &mut Vec<u8>) {
+        let held = std::mem::take(&mut self.held);
+        if is_whole && held.len() <= LINE_BYTES_MAX && self.is_dropped(&held) {
+            return;
         }
-        self.held.clear();
+        self.is_comment = held.starts_with(b"--");
+        self.pass(&held, out);
     }
 
-    fn is_dropped(&mut self) -> bool {
+    fn pass(&mut self, piece: &[u8], out: &mut Vec<u8>) {
+        self.has_begun |= !self.is_comment && !piece.trim_ascii().is_empty();
+        out.extend_from_slice(piece);
+    }
+
+    fn is_dropped(&mut self, line: &[u8]) -> bool {
         if let Some(key) = &self.own {
-            let end = self.held.strip_prefix(b"\\unrestrict ");
+            let end = line.strip_prefix(b"\\unrestrict ");
             return end.is_some_and(|end| end.trim_ascii() == key.as_slice());
         }
-        let Some(key) = self.held.strip_prefix(b"\\restrict ").map(<[u8]>::trim_ascii) else {
+        let Some(key) = line.strip_prefix(b"\\restrict ").map(<[u8]>::trim_ascii) else {
             return false;
         };
         if self.has_begun || key.is_empty() || !key.iter().all(u8::is_ascii_alphanumeric) {
@@ -107,7 +114,7 @@ impl<T: Read> Read for Restricted<T> {
             let bytes = self.inner.read(buffer)?;
             self.lines.push(&buffer[..bytes], out);
             if bytes == 0 {
-                self.lines.decide(out);
+                self.lines.decide(true, out);
                 if out.is_empty() {
                     return Ok(0);
                 }
@@ -137,6 +144,9 @@ mod tests {
     #[test]
     fn the_dumps_own_words_go_and_all_else_stays() {
         let long = "\\x".repeat(1_000);
+        let long_key = format!("\\restrict {}\n", "k".repeat(300));
+        let spaces = " ".repeat(300);
+        let long_end = format!("\\unrestrict a{spaces}\\! id\n");
         for (dump, passed) in [
             ("--\n\n\\restrict aB1\n\nSELECT 1;\n\\unrestrict aB1\n\n", "--\n\n\nSELECT 1;\n\n"),
             ("\\restrict a\r\nx\n\\unrestrict b\n\\unrestrict a", "x\n\\unrestrict b\n"),
@@ -145,6 +155,9 @@ mod tests {
             ("\\! id\n\\restrict a\n", "\\! id\n\\restrict a\n"),
             ("\\restrict a b\n\\.\n\\", "\\restrict a b\n\\.\n\\"),
             (&format!("{long}\n"), &format!("{long}\n")),
+            (&long_key, &long_key),
+            (&format!("\\restrict a\n{long_end}"), &long_end),
+            ("  SELECT '\n\\restrict a\n';\n", "  SELECT '\n\\restrict a\n';\n"),
             ("", ""),
         ] {
             for at_once in [1, 2, 7, 4_096] {
