@@ -136,7 +136,8 @@ fn server_dies(asked: &mut Asked, dump: &[u8]) {
     let server = &mut asked.server;
     let mut killed = Then::new(dump, dump.len() / 2, || server.kill());
     let got = perform(task, Some(&mut killed), None);
-    assert!(matches!(got, Err(TaskError::Failed { .. })), "{got:?}");
+    // Whichever of the client's connections is the first to notice.
+    assert!(matches!(got, Err(TaskError::Failed { .. } | TaskError::NoServer { .. })), "{got:?}");
     let got = perform(DatabaseTask::List(asked.at.clone()), None, None);
     assert!(matches!(&got, Err(TaskError::NoServer { .. })), "{got:?}");
     asked.server.restart();

@@ -59,6 +59,7 @@ fn steps() -> Vec<RestoreStep> {
 
 fn plan() -> RestorePlan {
     RestorePlan {
+        consent: "5b".repeat(32),
         archive: "docs_20260508".to_owned(),
         origin: NodeName { id: node_secret().id(), name: "jerry".to_owned() },
         hostile: true,

@@ -20,13 +20,11 @@ use super::{
 #[command(after_help = "\
 Examples:
   backupmanager archive restore jerry_notes_20260508 --plan
-      only shows what would be done
+      only shows what would be done, and the --consent that binds a later restore to it
   backupmanager archive restore jerry_notes_20260508
       shows it, asks, and puts everything back where it was
   backupmanager archive restore jerry_notes_20260508 --path 'diary.md' --to /tmp/notes
       one file, elsewhere
-  backupmanager archive restore jerry_notes_20260508 --yes --consent 5b1f…
-      what an earlier --plan showed or nothing
   backupmanager archive restore jerry_hermes_20260508 --component files,systemd_service
       no databases, no commands, nothing else
   backupmanager archive restore jerry_mysql_shop_20260508 --rename-database shop=shop_before

@@ -27,7 +27,7 @@ use crate::{
 const WRITE_BYTES: usize = 1 << 20;
 
 /// The name under which YunoHost finds an archive: one of its own, so that no other archive of the
-/// folder can be meant by it, and always the same, so that a repeated restore finds it.
+/// folder can be meant by it, and always the same, so that a repeated restore removes what a killed one left.
 pub(super) fn tar_name(opened: &Opened) -> String {
     format!("restore_{}", opened.archive.id.short())
 }
@@ -46,14 +46,11 @@ pub(super) fn put_tar(rebuild: &Rebuild<'_>, opened: &Opened) -> Result<Went, Fa
     let name = tar_name(opened);
     let (tar, info) = (file(&name, ".tar")?, file(&name, ".info.json")?);
     let there = agent.list_archives().map_err(|error| failed(&error))?;
-    if let Some(found) = there.iter().find(|found| found.name == tar) {
-        if found.bytes == opened.reader.stream_bytes() {
-            return Ok(Went::unchanged());
+    // What a restore left that was killed may be of another root, or somebody else's work.
+    for left in [&tar, &info] {
+        if there.iter().any(|found| found.name == *left) {
+            agent.remove_archive(left).map_err(|error| failed(&error))?;
         }
-        agent.remove_archive(&tar).map_err(|error| failed(&error))?;
-    }
-    if there.iter().any(|found| found.name == info) {
-        agent.remove_archive(&info).map_err(|error| failed(&error))?;
     }
     let mut out = agent.create_archive(&tar).map_err(|error| failed(&error))?;
     let copied = copy(rebuild, opened, &mut out, what);
