@@ -4,12 +4,16 @@
 //! names the use), so no two uses can be played against each other. Secrets print as `…` and are
 //! wiped when dropped.
 
+mod kept;
+
 use std::fmt;
 
 use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
+
+pub use kept::{KeptSecret, KeptSecretError};
 
 use crate::{Entropy, NodeId};
 
