@@ -1,0 +1,211 @@
+//! Taking one part.
+//!
+//! Its bytes go through a buffer of bounded size to their place in the spool, so memory does not
+//! depend on the size of parts. A part is written by one at a time; one that is here already is read
+//! to its end, counted, and changes nothing.
+
+use std::{fs::File, os::unix::fs::FileExt as _, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use protocol::{
+    control::{Failure, FailureCode, UploadReport},
+    upload::{Admission, PartError, UploadId},
+};
+use tokio::time::{Instant, timeout, timeout_at};
+use web::PartBody;
+
+use super::{named, spool::disk_failure};
+use crate::{
+    daemon::node::{Node, blocking},
+    sys,
+};
+
+/// Bytes that are gathered before they are written.
+const BUFFER_BYTES: usize = 512 << 10;
+
+/// Parts that are written at once, of all uploads together.
+const WRITING_MAX: usize = 32;
+
+/// How long nothing may come.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// How long one part may take: the largest at 20 KB a second.
+const PART_TIME_MAX: Duration = Duration::from_secs(3_600);
+
+const WHAT: &str = "cannot take the part";
+
+/// Takes one part. `bytes` is what the client says its size is.
+///
+/// # Errors
+/// When there is no such upload or part, it has another size or is cut off, somebody else writes
+/// it, or the disk is full. Then it is as missing as before.
+pub(in crate::daemon) async fn put_part(
+    node: Arc<Node>,
+    upload: String,
+    number: u32,
+    bytes: Option<u64>,
+    body: PartBody,
+) -> Result<UploadReport, Failure> {
+    let id = named(&upload)?;
+    let (admission, claim) = claim(&node, id, number, bytes)?;
+    let (offset, wanted) = match admission {
+        Admission::New { offset, bytes } => (Some(offset), bytes),
+        Admission::Known { bytes } => (None, bytes),
+    };
+    let deadline = Instant::now() + PART_TIME_MAX;
+    let mut incoming = Incoming { body, number, wanted, found: 0, deadline };
+    match (offset, claim) {
+        (Some(offset), Some(claim)) => write(Arc::new(claim), offset, incoming).await?,
+        _ => while incoming.next().await?.is_some() {},
+    }
+    node.uploads.report(&id)
+}
+
+/// The right to write one part, given back when it is dropped.
+struct Claim {
+    node: Arc<Node>,
+    id: UploadId,
+    number: u32,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Some(entry) = self.node.uploads.lock().get_mut(&self.id) {
+            entry.writing.remove(&self.number);
+        }
+    }
+}
+
+/// Looks whether a part can be taken, and by us.
+fn claim(
+    node: &Arc<Node>,
+    id: UploadId,
+    number: u32,
+    bytes: Option<u64>,
+) -> Result<(Admission, Option<Claim>), Failure> {
+    let uploads = &node.uploads;
+    let admission = uploads.look(&id, |entry| entry.session.admits(number, bytes))?;
+    let admission = admission.map_err(|error| refuse(&error))?;
+    let Admission::New { bytes, .. } = admission else { return Ok((admission, None)) };
+    let free = uploads.spool.free_bytes();
+    if free < bytes.saturating_add(uploads.reserve_bytes) {
+        let why = format!(
+            "it has {bytes} bytes, {free} are free and {} of them stay free",
+            uploads.reserve_bytes
+        );
+        return Err(Failure::new(FailureCode::NoSpace, WHAT, why)
+            .hint("free space on the disk of the data folder, then send it again"));
+    }
+    let busy = |why: String| Err(Failure::new(FailureCode::Busy, WHAT, why));
+    let mut table = uploads.lock();
+    if table.values().map(|entry| entry.writing.len()).sum::<usize>() >= WRITING_MAX {
+        return busy(format!("{WRITING_MAX} parts are being written already"));
+    }
+    let Some(entry) = table.get_mut(&id) else { return Err(super::unknown()) };
+    // It may have come since it was looked at: who wrote it has let it go, so this is the truth.
+    let admission = entry.session.admits(number, None).map_err(|error| refuse(&error))?;
+    if matches!(admission, Admission::Known { .. }) {
+        return Ok((admission, None));
+    }
+    if !entry.writing.insert(number) {
+        return busy(format!("part {number} is being written by another request"));
+    }
+    Ok((admission, Some(Claim { node: Arc::clone(node), id, number })))
+}
+
+/// Writes a part to its place and notes it, each step durable before the next.
+async fn write(claim: Arc<Claim>, mut offset: u64, mut incoming: Incoming) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| disk_failure(WHAT, &error);
+    let file = blocking({
+        let claim = Arc::clone(&claim);
+        move || claim.node.uploads.spool.writable(&claim.id).map_err(failed)
+    });
+    let file = Arc::new(file.await?);
+    let mut buffer = Vec::with_capacity(BUFFER_BYTES);
+    while let Some(bytes) = incoming.next().await? {
+        buffer.extend_from_slice(&bytes);
+        if buffer.len() >= BUFFER_BYTES {
+            (buffer, offset) = flush(&claim, &file, buffer, offset).await?;
+        }
+    }
+    flush(&claim, &file, buffer, offset).await?;
+    blocking(move || {
+        file.sync_data().map_err(failed)?;
+        let (node, id, number) = (&claim.node, &claim.id, claim.number);
+        node.uploads.change(&node.db, id, |session| {
+            session.receive(number, sys::now()).map_err(|error| refuse(&error))
+        })
+    })
+    .await
+}
+
+/// Writes what was gathered; the empty buffer, and where the next bytes go.
+///
+/// Should the request go away meanwhile, the claim stays until the write has ended, so that late
+/// bytes never meet those of the next try.
+async fn flush(
+    claim: &Arc<Claim>,
+    file: &Arc<File>,
+    mut buffer: Vec<u8>,
+    offset: u64,
+) -> Result<(Vec<u8>, u64), Failure> {
+    let (claim, file) = (Arc::clone(claim), Arc::clone(file));
+    blocking(move || {
+        let written = file.write_all_at(&buffer, offset);
+        drop(claim);
+        written.map_err(|error| disk_failure(WHAT, &error))?;
+        let end = offset + buffer.len() as u64;
+        buffer.clear();
+        Ok((buffer, end))
+    })
+    .await
+}
+
+/// The bytes of a part as they come, counted.
+struct Incoming {
+    body: PartBody,
+    number: u32,
+    wanted: u64,
+    found: u64,
+    deadline: Instant,
+}
+
+impl Incoming {
+    /// The next bytes; none when all have come, and not one more.
+    async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        let (number, wanted) = (self.number, self.wanted);
+        let invalid = |why: String| Err(Failure::new(FailureCode::Invalid, WHAT, why));
+        let next = timeout_at(self.deadline, timeout(IDLE, self.body.next()));
+        match next.await {
+            Err(_) => invalid(format!("it took more than {} seconds", PART_TIME_MAX.as_secs())),
+            Ok(Err(_)) => invalid(format!("nothing came for {} seconds", IDLE.as_secs())),
+            Ok(Ok(Some(Err(error)))) => {
+                let why = format!("it broke off after {} of {wanted} bytes", self.found);
+                Err(Failure::new(FailureCode::Invalid, WHAT, format!("{why}: {error}"))
+                    .hint("send it again; what came before is kept"))
+            }
+            Ok(Ok(Some(Ok(bytes)))) => {
+                self.found = self.found.saturating_add(bytes.len() as u64);
+                if self.found > wanted {
+                    let found = self.found;
+                    return Err(refuse(&PartError::Bytes { number, wanted, found }));
+                }
+                Ok(Some(bytes))
+            }
+            Ok(Ok(None)) if self.found < wanted => {
+                let found = self.found;
+                Err(refuse(&PartError::Bytes { number, wanted, found }))
+            }
+            Ok(Ok(None)) => Ok(None),
+        }
+    }
+}
+
+fn refuse(error: &PartError) -> Failure {
+    let code = match error {
+        PartError::Over => FailureCode::Conflict,
+        PartError::Number { .. } | PartError::Bytes { .. } => FailureCode::Invalid,
+    };
+    Failure::caused(code, WHAT, error)
+}
