@@ -1,0 +1,130 @@
+//! The daemon, as the HTTP interface sees it.
+//!
+//! `web` checks who a client is and what its words mean; here the request goes the way of every
+//! other: validated, allowed or refused, carried out in a task of its own by the one [`Handler`].
+//! A client that hangs up ends only what is of no use without it.
+
+mod may;
+pub(super) mod server;
+
+use std::{fmt, sync::Arc};
+
+use protocol::control::{ApiKey, Event, Failure, FailureCode, Reply, Request, UploadReport};
+use tokio::{sync::Semaphore, time::timeout};
+use tracing::{info, warn};
+use web::{Access, Later, PartBody, Tell};
+
+pub(super) use self::may::may;
+use super::{node::Node, uploads};
+use crate::socket::{self, Caller, Cancel, Handler, HttpCaller, STOP_WAIT, Work};
+
+/// Requests of HTTP clients at work at once. Most are answered in a millisecond; those that wait
+/// for the end of a run have a task and little else.
+pub(super) const HTTP_REQUESTS_MAX: u32 = 256;
+
+/// What `web` asks.
+pub(super) struct Behind<H> {
+    handler: Arc<H>,
+    node: Arc<Node>,
+    room: Arc<Semaphore>,
+    stop: Cancel,
+}
+
+impl<H: Handler> Behind<H> {
+    /// When `stop` is asked, so is everything at work.
+    pub(super) fn new(handler: Arc<H>, node: Arc<Node>, stop: Cancel) -> Self {
+        let room = Arc::new(Semaphore::new(HTTP_REQUESTS_MAX as usize));
+        Self { handler, node, room, stop }
+    }
+
+    /// Waits a little until nothing is at work any more.
+    pub(super) async fn ended(&self) {
+        if timeout(STOP_WAIT, self.room.acquire_many(HTTP_REQUESTS_MAX)).await.is_err() {
+            let requests = HTTP_REQUESTS_MAX as usize - self.room.available_permits();
+            warn!(requests, "requests of HTTP clients did not stop in time");
+        }
+    }
+}
+
+impl<H: Handler> web::Backend for Behind<H> {
+    fn ask(
+        &self,
+        access: Access,
+        request: Request,
+        tell: Option<Tell>,
+    ) -> Later<Result<Reply, Failure>> {
+        let (handler, stop, room) = (&self.handler, self.stop.clone(), Arc::clone(&self.room));
+        let handler = Arc::clone(handler);
+        Box::pin(async move {
+            socket::validate(&request)?;
+            let place = room.try_acquire_owned().map_err(|_| crowded())?;
+            let key = access.key.to_string();
+            let caller = Caller::Http(HttpCaller { key, read_only: access.read_only });
+            if !request.only_looks() && may(&caller, &request).is_ok() {
+                info!(
+                    key.id = &*access.key,
+                    request = word_of(&request),
+                    "a client changes something"
+                );
+            }
+            let work = Work::start(handler, caller, request, stop, place);
+            work.told(|event: Event| {
+                if let Some(tell) = &tell {
+                    tell(event);
+                }
+            })
+            .await
+        })
+    }
+
+    fn key(&self, key: ApiKey) -> Later<Option<Access>> {
+        let keys = Arc::clone(&self.node.api_keys);
+        Box::pin(async move {
+            let checked = keys.check(key).await?;
+            Some(Access { key: checked.id.into(), read_only: checked.read_only })
+        })
+    }
+
+    fn keys_epoch(&self) -> u64 {
+        self.node.api_keys.epoch()
+    }
+
+    fn put_part(
+        &self,
+        access: Access,
+        upload: String,
+        number: u32,
+        bytes: Option<u64>,
+        body: PartBody,
+    ) -> Later<Result<UploadReport, Failure>> {
+        if access.read_only {
+            return Box::pin(async { Err(may::only_looks()) });
+        }
+        let node = Arc::clone(&self.node);
+        Box::pin(uploads::put_part(node, upload, number, bytes, body))
+    }
+}
+
+/// What a request is called, without anything that it says: that may be secret.
+fn word_of(request: &Request) -> String {
+    struct FirstWord(String);
+    impl fmt::Write for FirstWord {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            let end = text.find(|c: char| !c.is_ascii_alphanumeric());
+            self.0.push_str(&text[..end.unwrap_or(text.len())]);
+            // An error ends the writing.
+            end.map_or(Ok(()), |_| Err(fmt::Error))
+        }
+    }
+    let mut word = FirstWord(String::new());
+    let _ = fmt::Write::write_fmt(&mut word, format_args!("{request:?}"));
+    word.0
+}
+
+fn crowded() -> Failure {
+    let why = format!("{HTTP_REQUESTS_MAX} other requests are at work");
+    Failure::new(FailureCode::Busy, "cannot do what was asked", why).hint("try again later")
+}
+
+#[cfg(test)]
+mod tests;
