@@ -1,0 +1,89 @@
+//! What every handler has at hand: the node behind the API, and who asks.
+
+use std::{io, sync::Arc};
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, request::Parts},
+    response::Response,
+};
+use protocol::{
+    NodeId,
+    control::{Reply, Request},
+};
+use serde::Serialize;
+use tokio::sync::OnceCell;
+
+use crate::{Access, ApiError, Backend, answer, auth::Gate, v1::Restores};
+
+/// What all requests share.
+#[derive(Clone)]
+pub(crate) struct State {
+    /// The node.
+    pub(crate) backend: Arc<dyn Backend>,
+    /// The door.
+    pub(crate) gate: Arc<Gate>,
+    /// Restores that were begun here.
+    pub(crate) restores: Arc<Restores>,
+    this_node: Arc<OnceCell<NodeId>>,
+}
+
+impl State {
+    /// The state of a server that has just begun.
+    pub(crate) fn new(backend: Arc<dyn Backend>) -> io::Result<Self> {
+        let gate = Arc::new(Gate::new()?);
+        Ok(Self { backend, gate, restores: Arc::default(), this_node: Arc::default() })
+    }
+}
+
+/// A client whose key was good: handlers take one, so that none can be reached without a key.
+pub(crate) struct Asker {
+    /// What all requests share.
+    pub(crate) state: State,
+    /// Whose key it was.
+    pub(crate) access: Access,
+    /// The request's headers.
+    pub(crate) headers: HeaderMap,
+}
+
+impl FromRequestParts<State> for Asker {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, ApiError> {
+        let access = parts.extensions.get::<Access>().cloned();
+        let access = access.ok_or_else(ApiError::unauthorized)?;
+        Ok(Self { state: state.clone(), access, headers: parts.headers.clone() })
+    }
+}
+
+impl Asker {
+    /// Asks the node, after the request's bounds and the key's rights were checked.
+    pub(crate) async fn ask(&self, request: Request) -> Result<Reply, ApiError> {
+        self.may(&request)?;
+        Ok(self.state.backend.ask(self.access.clone(), request, None).await?)
+    }
+
+    /// Whether the node may be asked this for the client.
+    pub(crate) fn may(&self, request: &Request) -> Result<(), ApiError> {
+        if self.access.read_only && !request.only_looks() {
+            return Err(ApiError::read_only());
+        }
+        Ok(request.validate()?)
+    }
+
+    /// A list, with a tag so that a client who asks again need not read it again.
+    pub(crate) fn list(&self, value: &impl Serialize) -> Response {
+        answer::tagged(&self.headers, value)
+    }
+
+    /// The id of the node that is asked; it never changes.
+    pub(crate) async fn this_node(&self) -> Result<NodeId, ApiError> {
+        let ask = || async {
+            match self.ask(Request::Status).await? {
+                Reply::Status(status) => Ok(status.node.id),
+                _ => Err(ApiError::unexpected("status")),
+            }
+        };
+        self.state.this_node.get_or_try_init(ask).await.copied()
+    }
+}

@@ -1,0 +1,123 @@
+//! Jobs.
+
+use protocol::{
+    control::{JobReport, PruneVerdict},
+    job::{JobConfig, JobSpec},
+    retention::Retention,
+};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{RunView, iso};
+use crate::Access;
+
+/// What stands for the value of a variable that a key may not see.
+const HIDDEN: &str = "…";
+
+/// A job as 000's table `jobs` has it, and what it did not have.
+#[derive(Debug, Serialize)]
+pub(crate) struct JobView {
+    id: u64,
+    name: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    config: Value,
+    cron_expr: Option<String>,
+    retention_mode: &'static str,
+    retention_value: u32,
+    enabled: bool,
+    core_only: bool,
+    created_at: String,
+    updated_at: String,
+    last_run: Option<RunView>,
+    next_run_at: Option<String>,
+    next_runs: Vec<String>,
+    time_zone: Option<String>,
+    retention: Retention,
+    archives: u64,
+    copies: u8,
+    /// What an edit says that it was based on.
+    revision: u64,
+}
+
+impl From<JobReport> for JobView {
+    fn from(report: JobReport) -> Self {
+        let (number, job) = (report.number, report.job);
+        let spec = job.spec;
+        let (retention_mode, retention_value) = retention(spec.retention);
+        let schedule = spec.schedule;
+        let next_runs: Vec<_> = report.next_runs.into_iter().map(iso).collect();
+        Self {
+            id: number,
+            name: spec.name.into(),
+            kind: spec.config.kind(),
+            core_only: matches!(&spec.config, JobConfig::YnhApp(app) if app.core_only),
+            config: config(&spec.config),
+            cron_expr: schedule.as_ref().map(|schedule| schedule.cron.clone()),
+            time_zone: schedule.and_then(|schedule| schedule.zone),
+            retention_mode,
+            retention_value,
+            enabled: spec.enabled,
+            created_at: iso(job.created_ms),
+            updated_at: iso(job.updated_ms),
+            revision: job.updated_ms.0,
+            last_run: report.last_run.map(RunView::from),
+            next_run_at: next_runs.first().cloned(),
+            next_runs,
+            retention: spec.retention,
+            archives: report.archives,
+            copies: spec.copies,
+        }
+    }
+}
+
+/// The JSON of 000: what is beside `type`.
+fn config(config: &JobConfig) -> Value {
+    let mut value = serde_json::to_value(config).unwrap_or_default();
+    if let Value::Object(keys) = &mut value {
+        keys.remove("type");
+    }
+    value
+}
+
+/// 000's mode and its one number: of three, that of the days; of everything, none.
+fn retention(retention: Retention) -> (&'static str, u32) {
+    match retention {
+        Retention::All => ("all", 0),
+        Retention::Count(count) => ("count", count),
+        Retention::Daily(daily) => ("daily", daily),
+        Retention::Gfs { daily, .. } => ("gfs", daily),
+    }
+}
+
+/// A job as a key may see it: one that may only look does not see the variables of commands.
+pub(crate) fn shown_to(access: &Access, mut spec: JobSpec) -> JobSpec {
+    if access.read_only {
+        for command in spec.before.iter_mut().chain(&mut spec.after) {
+            for value in command.env.values_mut() {
+                HIDDEN.clone_into(value);
+            }
+        }
+    }
+    spec
+}
+
+/// What the retention says of one archive.
+#[derive(Debug, Serialize)]
+pub(crate) struct VerdictView {
+    archive_name: String,
+    created_at: String,
+    keep: bool,
+    reason: String,
+}
+
+impl From<PruneVerdict> for VerdictView {
+    fn from(verdict: PruneVerdict) -> Self {
+        Self {
+            archive_name: verdict.archive,
+            created_at: iso(verdict.created_ms),
+            keep: verdict.keep,
+            reason: verdict.reason,
+        }
+    }
+}
