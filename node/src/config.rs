@@ -54,6 +54,8 @@ pub struct FileConfig {
     pub instance_url: Option<String>,
     /// How many runs are at work at once.
     pub parallel_runs: Option<ParallelRuns>,
+    /// Instances without https may be added, not only on this machine.
+    pub plain_instances: Option<bool>,
 }
 
 /// How many runs are at work at once: 1 to 32. Each has a thread per processor and some 100 MiB.
@@ -176,6 +178,8 @@ pub struct Config {
     pub instance_url: Option<String>,
     /// How many runs are at work at once.
     pub parallel_runs: ParallelRuns,
+    /// Instances without https may be added, not only on this machine.
+    pub plain_instances: bool,
 }
 
 /// A configuration that cannot be used.
@@ -291,6 +295,7 @@ impl Config {
             agent: path(flags.agent, file.agent)?,
             instance_url: flags.instance_url.or(file.instance_url),
             parallel_runs: flags.parallel_runs.or(file.parallel_runs).unwrap_or_default(),
+            plain_instances: flags.plain_instances.or(file.plain_instances).unwrap_or(false),
             data,
             socket,
         })

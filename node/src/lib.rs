@@ -4,7 +4,8 @@
 //! becomes one ([`daemon`]). Inside the daemon one driver owns the engine of `protocol` and carries
 //! out what it decides: [`net`] speaks libp2p, [`db`] keeps records and state in redb, [`chunks`]
 //! keeps sealed objects in packs, [`ingest`] turns a source into an archive, [`replicate`] fetches
-//! what other nodes entrusted to this one, [`restore`] puts archives back.
+//! what other nodes entrusted to this one, [`restore`] puts archives back, [`instances`] calls servers
+//! that are no members.
 //!
 //! What needs the rights of root (reading any directory, restoring owners) sits behind the seam of
 //! [`agent`]: in the demo and in tests one process plays both parts.
@@ -20,6 +21,7 @@ pub mod db;
 pub mod decoders;
 pub mod demo;
 pub mod ingest;
+pub mod instances;
 pub mod net;
 pub mod replicate;
 pub mod restore;

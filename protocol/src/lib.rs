@@ -10,7 +10,7 @@
 //! - bytes at rest: [`tar`], [`chunk`], [`seal`], [`object`], [`manifest`], [`contents`],
 //!   [`archive`];
 //! - what spreads: [`record`], [`membership`], [`catalog`], [`order`];
-//! - machines: [`sync`], [`placement`], [`fetch`], [`engine`];
+//! - machines: [`sync`], [`placement`], [`fetch`], [`upload`], [`engine`];
 //! - what people ask for: [`schedule`], [`retention`], [`job`], [`control`].
 //!
 //! FORMAT.md and WIRE.md, beside this crate's manifest, describe every byte, JOBS.md the JSON of a
@@ -44,6 +44,7 @@ pub mod seal;
 pub mod sync;
 pub mod tar;
 pub mod time;
+pub mod upload;
 
 pub use entropy::Entropy;
 pub use id::{ArchiveId, ChunkId, JobId, MeshId, NodeId, OrderId, SealedId};

@@ -1,11 +1,25 @@
-//! The HTTP face of backupmanager: the REST API and the dashboard, for later versions to fill.
+//! The HTTP face of backupmanager: the REST API, and later the dashboard.
 //!
-//! This version has what every route will answer with when it refuses: the one shape of an error.
-//! The daemon does not listen for HTTP yet, and says so when it is told to.
+//! [`serve()`] answers on a [`Listener`] what a [`Backend`] knows. Every request goes the same way:
+//! bounds of the connection, the door (`auth`), the route (`v1`), one or more
+//! [`protocol::control::Request`]s to the node, and a view of the reply as JSON. Whatever is
+//! refused is an [`ApiError`]. Handlers keep no state but what is in `State`.
 //!
-//! Knows only `protocol`: whatever a request asks is a [`protocol::control::Request`], and whatever
-//! went wrong a [`protocol::control::Failure`].
+//! Knows only `protocol`: not where the node keeps things, nor how.
 
+mod answer;
+mod auth;
+mod backend;
 mod error;
+mod router;
+mod serve;
+mod state;
+mod take;
+mod v1;
+mod view;
 
+use state::State;
+
+pub use backend::{Access, Backend, Later, PartBody, Tell};
 pub use error::ApiError;
+pub use serve::{Listener, serve};

@@ -154,7 +154,7 @@ impl From<Failure> for Stop {
 impl From<ConfigError> for Stop {
     fn from(error: ConfigError) -> Self {
         let hint = "the keys are: data, name, listen, http, archives, socket, agent, instance_url, \
-                    parallel_runs";
+                    parallel_runs, plain_instances";
         Self::Usage(Failure::caused(FailureCode::Invalid, "cannot start", &error).hint(hint))
     }
 }

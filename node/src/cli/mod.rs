@@ -9,7 +9,9 @@
 mod archive;
 mod exit;
 mod format;
+mod instance;
 mod job;
+mod key;
 mod mesh;
 mod process;
 mod progress;
@@ -19,6 +21,7 @@ mod run;
 mod serve;
 mod session;
 mod store;
+mod transfer;
 mod value;
 mod view;
 
@@ -108,9 +111,18 @@ enum Command {
     /// The results: look into them, prove them, get them back
     #[command(subcommand, after_help = archive::EXAMPLES)]
     Archive(archive::Archive),
+    /// Servers that are reached by the HTTP interface alone: add, look, run their jobs
+    #[command(subcommand, after_help = instance::EXAMPLES)]
+    Instance(instance::Instance),
+    /// Archives on their way to instances
+    #[command(subcommand, after_help = transfer::EXAMPLES)]
+    Transfer(transfer::Transfer),
     /// The chunk store: how full, whether sound, what can be freed
     #[command(subcommand, after_help = store::EXAMPLES)]
     Store(store::Store),
+    /// Who may ask this node over HTTP
+    #[command(subcommand, after_help = key::EXAMPLES)]
+    Key(key::Key),
     /// Print the completions of a shell
     Completions(Completions),
 }
@@ -150,7 +162,10 @@ impl Command {
             Self::Run(run) => run.run(&mut session()),
             Self::Retention(retention) => retention.run(&mut session()),
             Self::Archive(archive) => archive.run(&mut session()),
+            Self::Instance(instance) => instance.run(&mut session()),
+            Self::Transfer(transfer) => transfer.run(&mut session()),
             Self::Store(store) => store.run(&mut session()),
+            Self::Key(key) => key.run(&mut session()),
             Self::Completions(completions) => complete(completions.shell),
         }
     }

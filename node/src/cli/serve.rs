@@ -47,7 +47,8 @@ Examples:
 The data folder is --data DIR, or BACKUPMANAGER_DATA, or `data` of the configuration, or
 /var/lib/backupmanager. The first start makes the node's identity in it. The configuration is TOML
 with the keys data, name, listen, http, archives, socket, agent, instance_url (where people find
-this node; archives say so) and parallel_runs; what is said here goes before it.
+this node; archives say so), parallel_runs and plain_instances (instances without https may be added
+anywhere, not only on this machine); what is said here goes before it.
 What is logged is set by BACKUPMANAGER_LOG, for instance `debug` or `info,node::net=trace`.")]
 pub(super) struct Serve {
     /// Name of the node in the mesh [default: the machine's name]
@@ -56,7 +57,7 @@ pub(super) struct Serve {
     /// Address for peers, several times for several [default: port 7979, TCP and QUIC, IPv4 and IPv6]
     #[arg(long, value_name = "MULTIADDR")]
     listen: Vec<Multiaddr>,
-    /// Serve pages and API on ADDR:PORT or unix:PATH; there are none yet, so it is refused
+    /// Serve the API on ADDR:PORT or unix:PATH, without TLS: put a web server before it
     /// [default: nowhere]
     #[arg(long, value_name = "ADDR")]
     http: Option<HttpListen>,
@@ -96,6 +97,7 @@ impl Serve {
             agent: self.agent,
             instance_url: None,
             parallel_runs: self.parallel_runs,
+            plain_instances: None,
         };
         Ok(Config::resolve(flags, file)?)
     }

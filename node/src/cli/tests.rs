@@ -39,6 +39,7 @@ fn every_command_of_the_design_is_there() {
         "archive: list show contents verify export restore transfer pin unpin adopt remove",
         "retention: preview apply",
         "store: stats check rebuild gc",
+        "key: create list revoke",
     ] {
         let (prefix, names) = group.split_once(": ").unwrap_or(("", group));
         for name in names.split(' ') {
@@ -125,6 +126,8 @@ fn values_that_make_no_sense_are_refused_with_the_reason() {
         ("backupmanager run list --limit 0", "0 is not in 1..=4096"),
         ("backupmanager serve --listen localhost:1", "--listen"),
         ("backupmanager serve --http 8080", "ADDRESS:PORT or unix:/absolute/path"),
+        ("backupmanager key create", "<NAME>"),
+        ("backupmanager key create a/b", "'/' cannot be in a name"),
         ("backupmanager stauts", "similar subcommand exists: 'status'"),
         ("backupmanager job edit a --enable --disable", "cannot be used with"),
     ] {

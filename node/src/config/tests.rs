@@ -23,6 +23,7 @@ archives = "/srv/tars"
 agent = "/run/bm/agent.sock"
 instance_url = "https://jerry.example.org"
 parallel_runs = 5
+plain_instances = true
 "#;
 
 #[test]
@@ -44,6 +45,7 @@ fn flags_win_over_the_file_and_the_file_over_defaults() {
     assert_eq!(config.agent.unwrap(), Path::new("/run/bm/agent.sock"));
     assert_eq!(config.instance_url.unwrap(), "https://jerry.example.org");
     assert_eq!(config.parallel_runs.get(), 5);
+    assert!(config.plain_instances);
 }
 
 #[test]
@@ -54,6 +56,7 @@ fn without_anything_the_documented_defaults_hold() {
     assert_eq!(config.archives, Path::new(ARCHIVES_DEFAULT));
     assert_eq!((config.name, config.http, config.agent), (None, None, None));
     assert_eq!(config.parallel_runs.get(), 2);
+    assert!(!config.plain_instances);
     let listen: Vec<_> = config.listen.addresses.iter().map(ToString::to_string).collect();
     assert_eq!(
         listen,

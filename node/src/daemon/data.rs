@@ -8,6 +8,9 @@
 //! DATA/state.redb      records, runs, settings
 //! DATA/store/          the chunk store
 //! DATA/reuse/JOB       what a job's next run can reuse
+//! DATA/uploads/ID      the bytes of an upload that have come, mode 600
+//! DATA/keys/           the ssh key of this node, and host keys of others
+//! DATA/transfers/N     what a transfer by ssh sends
 //! DATA/control.sock    where commands reach the daemon
 //! ```
 
@@ -143,6 +146,12 @@ impl DataDir {
     #[must_use]
     pub fn reuse(&self, job: &JobId) -> PathBuf {
         self.path.join("reuse").join(job.to_string())
+    }
+
+    /// Where the bytes of uploads wait.
+    #[must_use]
+    pub fn uploads(&self) -> PathBuf {
+        self.path.join("uploads")
     }
 
     /// The node's secret, made on the first start.

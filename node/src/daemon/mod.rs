@@ -13,11 +13,15 @@ mod failure;
 mod freed;
 mod handle;
 pub mod hooks;
+mod http;
 pub mod hurt;
+pub mod instances;
 pub mod keeping;
+pub mod keys;
 mod live;
 pub mod mesh;
 pub mod node;
+pub mod numbers;
 mod objects;
 mod picked;
 mod prune;
@@ -27,9 +31,12 @@ mod replicas;
 pub mod runs;
 mod schedule;
 pub mod tars;
+pub mod transfers;
+pub mod uploads;
 mod verify;
 pub mod view;
 pub mod workers;
+pub mod yunohost;
 mod zone;
 
 use std::{path::Path, sync::Arc};
@@ -44,20 +51,28 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
     task::JoinSet,
+    time::timeout,
 };
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use self::{
     data::DataDir,
+    http::{Behind, server::Listening},
     hurt::Hurt,
+    instances::Instances,
     keeping::Keeping,
+    keys::ApiKeys,
     mesh::{Mesh, MeshConfig},
     node::Node,
+    numbers::Numbers,
     objects::Shelf,
     registry::Registry,
     runs::Runs,
     tars::Tars,
+    transfers::Transfers,
+    uploads::Uploads,
     workers::Workers,
+    yunohost::KnownYunohost,
 };
 use crate::{
     agent::{Agent, LocalAgent, RemoteAgent},
@@ -66,7 +81,7 @@ use crate::{
     db::Db,
     net::BulkStream,
     replicate::{self, Cancel, ServeOptions},
-    socket::{CancelSwitch, Server},
+    socket::{CancelSwitch, STOP_WAIT, Server},
     sys,
 };
 
@@ -83,6 +98,7 @@ const NAME_KEY: &str = "name";
 pub struct Daemon {
     node: Arc<Node>,
     server: Server,
+    http: Option<Listening>,
     stop: Cancel,
     tasks: JoinSet<()>,
 }
@@ -92,11 +108,6 @@ pub struct Daemon {
 /// # Errors
 /// When the data folder cannot be used, or an address or the socket cannot be listened on.
 pub async fn start(config: &Config) -> Result<Daemon, Failure> {
-    if config.http.is_some() {
-        let why = "this version does not listen for HTTP yet";
-        return Err(Failure::new(FailureCode::Unsupported, "cannot start the daemon", why)
-            .hint("leave --http out; every command works through the control socket"));
-    }
     let (data, db, store) = node::blocking({
         let path = config.data.clone();
         move || open_data(&path)
@@ -109,9 +120,21 @@ pub async fn start(config: &Config) -> Result<Daemon, Failure> {
     let secret = data.node_secret().map_err(|error| failed(&error).hint(error.hint()))?;
     let key = data.archive_key().map_err(|error| failed(&error).hint(error.hint()))?;
     let tars = Tars::open(&db).map_err(|error| failed(&error))?;
+    let numbers = Numbers::open(Arc::clone(&db)).map_err(|error| failed(&error))?;
+    let api_keys = ApiKeys::open(Arc::clone(&db)).map_err(|error| failed(&error))?;
+    let uploads = node::blocking({
+        let (db, folder) = (Arc::clone(&db), data.uploads());
+        move || Uploads::open(&db, &folder)
+    })
+    .await?;
     let runs =
         Runs::open(Arc::clone(&db), config.parallel_runs.get()).map_err(|error| failed(&error))?;
     let hurt = Hurt::open(Arc::clone(&db), secret.id()).map_err(|error| failed(&error))?;
+    let http = listen_for_http(config).await?;
+    let instances = Instances::open(Arc::clone(&db), config.plain_instances);
+    let instances = instances.map_err(|error| failed(&error))?;
+    let transfers = Transfers::open(Arc::clone(&db), &data.path().join("transfers"))
+        .map_err(|error| failed(&error))?;
     let (bulk, bulk_streams) = mpsc::channel(BULK_WAITING_MAX);
     let mesh = start_mesh(config, &name, &secret, &db, bulk).await?;
     let agent: Arc<dyn Agent> = match &config.agent {
@@ -133,33 +156,102 @@ pub async fn start(config: &Config) -> Result<Daemon, Failure> {
         agent,
         runs,
         tars,
+        uploads,
+        instances,
+        transfers,
         registry: Registry::default(),
         workers: Workers::default(),
         hurt,
         keeping: Keeping::default(),
+        numbers,
+        api_keys: Arc::new(api_keys),
+        http: http.as_ref().map(|listening| listening.address.clone()),
+        yunohost: KnownYunohost::default(),
         started: sys::now(),
     });
-    let (stop, mut tasks) = (Cancel::default(), JoinSet::new());
-    tasks.spawn(facts::run(Arc::clone(&node), stop.clone()));
-    tasks.spawn(replicas::run(Arc::clone(&node), stop.clone()));
-    tasks.spawn(tars::run(Arc::clone(&node), stop.clone()));
-    tasks.spawn(prune::run(Arc::clone(&node), stop.clone()));
-    tasks.spawn(schedule::run(Arc::clone(&node), stop.clone()));
-    tasks.spawn(serve_bulk(Arc::clone(&node), bulk_streams, stop.clone()));
-    info!(node.name = node.name, node.id = %node.id().short(), "the daemon is up");
-    Ok(Daemon { node, server, stop, tasks })
+    let stop = Cancel::default();
+    let tasks = start_workers(&node, bulk_streams, &stop);
+    let address = node.http.as_deref().unwrap_or("nowhere");
+    info!(node.name = node.name, node.id = %node.id().short(), http = address, "the daemon is up");
+    Ok(Daemon { node, server, http, stop, tasks })
+}
+
+async fn listen_for_http(config: &Config) -> Result<Option<Listening>, Failure> {
+    match &config.http {
+        Some(on) => http::server::listen(on).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Everything that goes on for as long as the daemon runs.
+fn start_workers(
+    node: &Arc<Node>,
+    bulk_streams: mpsc::Receiver<(NodeId, BulkStream)>,
+    stop: &Cancel,
+) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(facts::run(Arc::clone(node), stop.clone()));
+    tasks.spawn(replicas::run(Arc::clone(node), stop.clone()));
+    tasks.spawn(tars::run(Arc::clone(node), stop.clone()));
+    tasks.spawn(prune::run(Arc::clone(node), stop.clone()));
+    tasks.spawn(uploads::run(Arc::clone(node), stop.clone()));
+    tasks.spawn(schedule::run(Arc::clone(node), stop.clone()));
+    tasks.spawn(yunohost::run(Arc::clone(node), stop.clone()));
+    tasks.spawn(instances::run(Arc::clone(node), stop.clone()));
+    tasks.spawn(transfers::run(Arc::clone(node), stop.clone()));
+    tasks.spawn(serve_bulk(Arc::clone(node), bulk_streams, stop.clone()));
+    tasks
 }
 
 impl Daemon {
     /// Answers commands until `stop` is asked.
     pub async fn run(mut self, stop: crate::socket::Cancel) {
         let answers = Arc::new(handle::Answers(Arc::clone(&self.node)));
+        let http = self.http.take().map(|listening| {
+            tokio::spawn(serve_http(
+                listening,
+                Behind::new(Arc::clone(&answers), Arc::clone(&self.node), stop.clone()),
+                stop.clone(),
+            ))
+        });
         self.server.serve(answers, stop).await;
+        if let Some(http) = http {
+            // A panic there is in the log already.
+            drop(http.await);
+        }
         self.stop.cancel();
         self.node.mesh.stop().await;
         while self.tasks.join_next().await.is_some() {}
         info!("the daemon has stopped");
     }
+}
+
+/// Serves HTTP until `stop` is asked, and waits a little for what is at work then.
+async fn serve_http(
+    listening: Listening,
+    behind: Behind<handle::Answers>,
+    stop: crate::socket::Cancel,
+) {
+    let (behind, asked) = (Arc::new(behind), stop.clone());
+    let backend: Arc<dyn web::Backend> = Arc::<Behind<handle::Answers>>::clone(&behind);
+    let mut served = tokio::spawn(web::serve(listening.listener, backend, async move {
+        asked.wait().await;
+    }));
+    tokio::select! {
+        ended = &mut served => match ended {
+            Ok(Err(error)) => error!(%error, "HTTP is not served: restart the daemon"),
+            _ if !stop.is_set() => error!("HTTP is served no more: restart the daemon"),
+            _ => {}
+        },
+        () = stop.wait() => {
+            if timeout(STOP_WAIT, &mut served).await.is_err() {
+                warn!("HTTP clients did not go in time");
+                served.abort();
+            }
+        }
+    }
+    behind.ended().await;
+    drop(listening.file);
 }
 
 /// Runs a daemon until SIGTERM or SIGINT.

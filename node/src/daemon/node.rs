@@ -13,13 +13,19 @@ use protocol::{
 use super::{
     data::DataDir,
     hurt::Hurt,
+    instances::Instances,
     keeping::Keeping,
+    keys::ApiKeys,
     mesh::Mesh,
+    numbers::Numbers,
     registry::{Listing, Registry},
     runs::Runs,
     tars::Tars,
+    transfers::Transfers,
+    uploads::Uploads,
     view::{Archive, Keys},
     workers::Workers,
+    yunohost::KnownYunohost,
 };
 use crate::{agent::Agent, chunks::ChunkStore, db::Db};
 
@@ -47,6 +53,12 @@ pub struct Node {
     pub runs: Runs,
     /// Its plain tars.
     pub tars: Tars,
+    /// Archives that come in parts.
+    pub uploads: Uploads,
+    /// Servers that it reaches by the HTTP contract alone.
+    pub instances: Instances,
+    /// Archives on their way to them.
+    pub transfers: Transfers,
     /// Its jobs and all archives, decoded.
     pub registry: Registry,
     /// What its long-lived activities do.
@@ -55,6 +67,14 @@ pub struct Node {
     pub hurt: Hurt,
     /// Archives that must not go now.
     pub keeping: Keeping,
+    /// The numbers of its jobs.
+    pub numbers: Numbers,
+    /// The keys of its HTTP interface.
+    pub api_keys: Arc<ApiKeys>,
+    /// Where it serves HTTP, as people write it.
+    pub http: Option<String>,
+    /// The `YunoHost` that runs here.
+    pub yunohost: KnownYunohost,
     /// When it started.
     pub started: Time,
 }

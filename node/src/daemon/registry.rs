@@ -87,6 +87,7 @@ impl Registry {
         if let Some(gathered) = gathered {
             newest.digest = Some(gathered.digest);
             newest.listing = Arc::new(newest.listing.changed(gathered, node.id(), &node.key));
+            node.numbers.see(newest.listing.jobs().iter().map(|listed| &*listed.job));
         }
         Arc::clone(&newest.listing)
     }
@@ -104,6 +105,15 @@ impl Listing {
     pub fn job(&self, name: &Name) -> Option<&ListedJob> {
         let found = self.jobs.binary_search_by(|listed| listed.job.spec.name.cmp(name));
         found.ok().map(|at| &self.jobs[at])
+    }
+
+    /// The job of an id.
+    #[must_use]
+    pub fn job_of(&self, id: &JobId) -> Option<&ListedJob> {
+        let (job, _) = self.opened_jobs.get(id)?.job.as_ref()?;
+        // Two nodes' worth of edits may give one name to two jobs.
+        let named = |listed: &&ListedJob| listed.job.id == *id;
+        self.job(&job.spec.name).filter(named).or_else(|| self.jobs.iter().find(named))
     }
 
     /// Every archive in the catalog, oldest first.

@@ -1,24 +1,31 @@
 //! The node's state in redb: what it was told and what it decided, durable before it is acted on.
 //!
 //! One file, `state.redb`, beside the chunk store. It holds the signed records of every author
-//! (the catalog is rebuilt from them at start), runs, how far schedules were handled, which archives
-//! are not whole, outstanding tickets, and the *known* table: which sealed object a chunk of ours became, so that a chunk seen
+//! (the catalog is rebuilt from them at start), runs, how far schedules were handled, uploads, which
+//! archives are not whole, outstanding tickets, and the *known* table: which sealed object a chunk of ours became, so that a chunk seen
 //! again is not sealed again. The known table is a cache: a lost entry costs one sealing, a stale one
 //! is noticed because the store is asked too.
 
 mod handled;
 mod hurt;
+mod keys;
+mod numbered;
+mod numbers;
 mod runs;
 mod tables;
+mod uploads;
 
 use std::path::{Path, PathBuf};
 
 pub use handled::Handled;
 pub use hurt::HurtRow;
+pub use keys::KeyRow;
+pub use numbered::Numbered;
 use protocol::{ChunkId, NodeId, SealedId};
 use redb::{Database, ReadableDatabase, ReadableTable};
 pub use runs::RunsOf;
 use tables::{KNOWN, META, RECORDS};
+pub use uploads::StoredUpload;
 
 /// redb's page cache. The default of 1 GiB buys nothing here but a gigabyte of memory.
 const CACHE_BYTES: usize = 8 << 20;

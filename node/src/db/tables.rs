@@ -41,6 +41,24 @@ pub(super) const HURT: TableDefinition<'static, ArchiveKey, (&[u8; 32], u32)> =
 
 /// (origin, archive id).
 type ArchiveKey = (&'static [u8; 32], &'static [u8; 16]);
+/// Job number → job id. Rows never go, so that no number is used again.
+pub(super) const JOB_NUMBERS: TableDefinition<'static, u64, &[u8; 16]> =
+    TableDefinition::new("job-numbers-1");
+
+/// Id of a key of the HTTP interface → whose it is and its bcrypt hash, CBOR.
+pub(super) const API_KEYS: TableDefinition<'static, &str, &[u8]> =
+    TableDefinition::new("api-keys-1");
+/// Id of an upload → its session, CBOR.
+pub(super) const UPLOADS: TableDefinition<'static, &[u8; 16], &[u8]> =
+    TableDefinition::new("uploads-1");
 
 /// Runs with their transcripts inside: before any release.
 pub(super) const RUNS_1: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("runs-1");
+
+/// Instance number → the instance with its sealed key, CBOR.
+pub(super) const INSTANCES: TableDefinition<'static, u64, &[u8]> =
+    TableDefinition::new("instances-1");
+
+/// Transfer number → the transfer, CBOR.
+pub(super) const TRANSFERS: TableDefinition<'static, u64, &[u8]> =
+    TableDefinition::new("transfers-1");

@@ -274,6 +274,7 @@ impl Server {
             agent: None,
             instance_url: None,
             parallel_runs: ParallelRuns::default(),
+            plain_instances: false,
         };
         let daemon = daemon::start(&config).await?;
         let (switch, stop) = CancelSwitch::new();

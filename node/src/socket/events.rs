@@ -42,7 +42,8 @@ pub struct EventSink {
     cancel: Cancel,
 }
 
-/// The other end.
+/// The other end. Clones share what comes out.
+#[derive(Clone)]
 pub(super) struct EventSource(Arc<Shared>);
 
 impl EventSink {

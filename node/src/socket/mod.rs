@@ -11,24 +11,39 @@
 //! backup or a restore does not die with somebody's terminal.
 
 mod address;
+mod bound;
 mod cancel;
 mod client;
 mod events;
 mod frames;
 mod server;
+mod work;
 
 use std::future::Future;
 
 use protocol::control::{Failure, Reply, Request};
 
 pub use address::{AddressError, SOCKET_FILE};
+pub use bound::ServerError;
+pub(crate) use bound::{Bound, SocketFile};
 pub use cancel::{Cancel, CancelSwitch};
 pub use client::{ClientError, ask};
 pub use events::EventSink;
-pub use server::{CONNECTIONS_MAX, Server, ServerError};
+pub(crate) use server::STOP_WAIT;
+pub use server::{CONNECTIONS_MAX, Server};
+pub(crate) use work::{Work, validate};
+
+/// A client of the HTTP interface, whose key was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpCaller {
+    /// The first digits of its key.
+    pub key: String,
+    /// It may look and change nothing.
+    pub read_only: bool,
+}
 
 /// Who asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller {
     /// A process of this machine, as the kernel knows it.
     Local {
@@ -37,6 +52,8 @@ pub enum Caller {
         /// Its number, for the log.
         pid: Option<i32>,
     },
+    /// A client of the HTTP interface.
+    Http(HttpCaller),
 }
 
 /// What answers requests: the daemon.

@@ -1,12 +1,6 @@
 //! The daemon's side of the socket.
 
-use std::{
-    fs, io,
-    os::unix::fs::{FileTypeExt, PermissionsExt},
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 use protocol::control::{
     AskFrame, CONTROL_FRAME_BYTES_MAX, EndFrame, Failure, FailureCode, REQUEST_BYTES_MAX, Reply,
@@ -14,7 +8,7 @@ use protocol::control::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{UnixListener, UnixStream},
+    net::UnixStream,
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::timeout,
@@ -22,11 +16,15 @@ use tokio::{
 use tracing::{debug, warn};
 
 use super::{
-    AddressError, Caller, Cancel, CancelSwitch, EventSink, Handler,
-    address::Address,
+    Caller, Cancel, CancelSwitch, Handler,
+    bound::{Bound, ServerError},
     events::EventSource,
     frames::{self, FrameError},
+    work::{self, Work},
 };
+
+/// Who may open the socket: its owner, and root.
+const MODE: u32 = 0o600;
 
 /// Requests at work at the same time. Each may hold a queue of events; people and pages need few.
 pub const CONNECTIONS_MAX: usize = 64;
@@ -39,52 +37,16 @@ const REQUEST_WAIT: Duration = Duration::from_secs(10);
 const ANSWER_WAIT: Duration = Duration::from_secs(600);
 
 /// How long requests may take to end when the daemon stops.
-const STOP_WAIT: Duration = Duration::from_secs(10);
+pub(crate) const STOP_WAIT: Duration = Duration::from_secs(10);
 
 /// How long to rest after the system refused a connection (no file handles left), so as not to spin.
 const ACCEPT_REST: Duration = Duration::from_millis(200);
 
-/// A socket that cannot be served.
-#[derive(Debug, thiserror::Error)]
-pub enum ServerError {
-    /// Its path is none.
-    #[error(transparent)]
-    Address(#[from] AddressError),
-    /// A daemon answers there.
-    #[error("another daemon is running on {}", .path.display())]
-    Running {
-        /// The socket.
-        path: PathBuf,
-    },
-    /// There is a file that is no socket; it is left alone.
-    #[error("{} is in the way: it is not a socket", .path.display())]
-    InTheWay {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The system refused.
-    #[error("cannot listen on {}", .path.display())]
-    Io {
-        /// The socket.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-}
-
 /// A bound socket, removed again when it is dropped.
 #[derive(Debug)]
 pub struct Server {
-    listener: UnixListener,
-    path: PathBuf,
+    bound: Bound,
     owner_uid: u32,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
-    }
 }
 
 impl Server {
@@ -95,13 +57,9 @@ impl Server {
     /// # Errors
     /// When a daemon answers there, or the system refuses.
     pub async fn bind(path: &Path) -> Result<Self, ServerError> {
-        let failed = |source| ServerError::Io { path: path.to_owned(), source };
-        let address = Address::of(path)?;
-        clear_stale(path, &address.path).await?;
-        let listener = UnixListener::bind(&address.path).map_err(failed)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        let bound = Bound::new(path, MODE).await?;
         let owner_uid = rustix::process::geteuid().as_raw();
-        Ok(Self { listener, path: path.to_owned(), owner_uid })
+        Ok(Self { bound, owner_uid })
     }
 
     /// Answers callers until `stop` is asked; then asks what is at work to stop, waits a little, and
@@ -111,7 +69,7 @@ impl Server {
         let mut connections = JoinSet::new();
         loop {
             let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
+                accepted = self.bound.listener().accept() => accepted,
                 Some(_) = connections.join_next() => continue,
                 () = stop.wait() => break,
             };
@@ -132,25 +90,6 @@ impl Server {
         if ended.await.is_err() {
             warn!(requests = connections.len(), "requests did not stop in time");
         }
-    }
-}
-
-async fn clear_stale(path: &Path, reachable: &Path) -> Result<(), ServerError> {
-    let failed = |source| ServerError::Io { path: path.to_owned(), source };
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed(error)),
-        Ok(found) if !found.file_type().is_socket() => {
-            return Err(ServerError::InTheWay { path: path.to_owned() });
-        }
-        Ok(_) => {}
-    }
-    match UnixStream::connect(reachable).await {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            fs::remove_file(path).map_err(failed)
-        }
-        Err(error) => Err(failed(error)),
-        Ok(_) => Err(ServerError::Running { path: path.to_owned() }),
     }
 }
 
@@ -201,9 +140,7 @@ impl Connection {
             Ok(Err(error)) => return Err(Some(not_understood(&error))),
             Err(_) => return Err(None),
         };
-        let invalid =
-            |error| Failure::caused(FailureCode::Invalid, "cannot do what was asked", &error);
-        request.validate().map_err(|error| Some(invalid(error)))?;
+        work::validate(&request).map_err(Some)?;
         Ok((Caller::Local { uid: peer.uid(), pid: peer.pid() }, request))
     }
 
@@ -215,28 +152,20 @@ impl Connection {
         caller: Caller,
         request: Request,
     ) -> Result<Result<Reply, Failure>, FrameError> {
-        let (switch, cancel) = CancelSwitch::new();
-        let (sink, source) = EventSink::new(cancel);
-        let ends_with_caller = request.ends_with_its_caller();
-        let mut work = tokio::spawn(async move { handler.handle(caller, request, sink).await });
+        let mut work = Work::start(handler, caller, request, self.stop.clone(), ());
         let (mut reader, mut writer) = stream.split();
         let (finish, finished) = CancelSwitch::new();
+        let source = work.events();
         let mut told = Box::pin(tell_events(&mut writer, &source, finished));
-        let mut heard = Box::pin(hear(&mut reader, &switch));
-        let (mut listening, mut telling, mut running) = (true, None, true);
+        let mut heard = Box::pin(hear(&mut reader, work.switch()));
+        let (mut listening, mut telling) = (true, None);
         let result = loop {
             tokio::select! {
-                result = &mut work => break result,
+                result = work.end() => break result,
                 result = &mut told, if telling.is_none() => telling = Some(result),
                 () = &mut heard, if listening => {
                     listening = false;
-                    if ends_with_caller {
-                        switch.cancel();
-                    }
-                }
-                () = self.stop.wait(), if running => {
-                    running = false;
-                    switch.cancel();
+                    work.caller_has_gone();
                 }
             }
         };
@@ -245,7 +174,7 @@ impl Connection {
             Some(result) => result?,
             None => in_time(told).await?,
         }
-        Ok(result.unwrap_or_else(|_| Err(broken())))
+        Ok(result)
     }
 }
 
@@ -266,7 +195,7 @@ async fn tell_events(
 }
 
 /// Listens for a cancel; returns when the caller has gone or talks nonsense.
-async fn hear(reader: &mut (impl AsyncRead + Unpin), switch: &CancelSwitch) {
+async fn hear(reader: &mut (impl AsyncRead + Unpin), switch: CancelSwitch) {
     while let Ok(AskFrame::Cancel) = frames::read(reader, "frame", REQUEST_BYTES_MAX).await {
         switch.cancel();
     }
@@ -306,9 +235,4 @@ fn not_understood(error: &FrameError) -> Failure {
     let what = "the daemon does not understand what was asked";
     Failure::caused(FailureCode::Invalid, what, error)
         .hint("after an upgrade, restart the daemon so that both have the same version")
-}
-
-fn broken() -> Failure {
-    Failure::new(FailureCode::Internal, "cannot do what was asked", "the work ended unexpectedly")
-        .hint("the daemon's log says more")
 }

@@ -26,6 +26,8 @@ fn archive(name: &str) -> ArchiveReport {
         id: ArchiveId([3; 16]),
         origin: node("jerry", 1),
         name: Some(name.into()),
+        kind: None,
+        source: None,
         job: Some("notes".into()),
         created_ms: Time(1_778_202_000_000),
         stream_bytes: Some(3 << 20),
@@ -93,12 +95,14 @@ fn json_is_one_document_with_stable_keys() {
             "holders",
             "id",
             "job",
+            "kind",
             "name",
             "notes",
             "origin",
             "pinned",
             "sealed_bytes",
             "sha256",
+            "source",
             "stream_bytes",
             "tar"
         ]

@@ -19,7 +19,7 @@ pub(crate) fn job() -> JobReport {
 
 fn report(spec: JobSpec) -> JobReport {
     let job = Job { id: JobId([7; 16]), spec, created_ms: Time(5), updated_ms: Time(9) };
-    JobReport { job, last_run: None, archives: 0, next_runs: Vec::new() }
+    JobReport { job, number: 1, last_run: None, archives: 0, next_runs: Vec::new() }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod answers;
 mod daemon;
 mod edits;
+mod instances;
 mod jobs;
 mod programs;
 mod requests;

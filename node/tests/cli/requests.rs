@@ -88,6 +88,22 @@ fn every_command_asks_what_it_says() {
 }
 
 #[test]
+fn keys_are_asked_for_by_name() {
+    let daemon = Daemon::start();
+    for (line, wanted) in [
+        ("key create phone", json!({ "key_create": { "name": "phone", "read_only": false } })),
+        (
+            "key create watch --read-only",
+            json!({ "key_create": { "name": "watch", "read_only": true } }),
+        ),
+        ("key list", json!("key_list")),
+        ("key revoke phone", json!({ "key_revoke": { "key": "phone" } })),
+    ] {
+        assert_eq!(asked(&daemon, line), wanted, "{line}");
+    }
+}
+
+#[test]
 fn grants_name_rights() {
     let daemon = Daemon::start();
     daemon.run("mesh grant tom --allow store --deny delete --deny open --quota 1T");

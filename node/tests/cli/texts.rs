@@ -3,8 +3,9 @@
 use protocol::{
     JobId, Time,
     control::{
-        Choice, Choices, Failure, FailureCode, ForeignArchive, JobReport, Jobs, PruneVerdict,
-        Pruned, Reply, RunDetail, RunKind, RunReport, RunState, TranscriptLine, Trigger,
+        ApiKey, Choice, Choices, Failure, FailureCode, ForeignArchive, JobReport, Jobs, KeyCreated,
+        KeyReport, PruneVerdict, Pruned, Reply, RunDetail, RunKind, RunReport, RunState,
+        TranscriptLine, Trigger,
     },
     job::{Command, Databases, Job, JobConfig, JobSpec},
     retention::Retention,
@@ -38,7 +39,7 @@ fn job() -> JobReport {
     let job = Job { id: JobId([7; 16]), spec, created_ms: AT, updated_ms: AT };
     let next_runs = vec![AT, Time(AT.0 + 86_400_000)];
     let last_run = Some(RunReport::new(4, "shop", RunState::Success, AT));
-    JobReport { job, last_run, archives: 3, next_runs }
+    JobReport { job, number: 1, last_run, archives: 3, next_runs }
 }
 
 #[test]
@@ -245,4 +246,39 @@ nextcloud-pre-upgrade1  2026-05-08 01:00:00  1.0 MiB  before an upgrade  nextclo
     );
     let none = shown("archive list --foreign", Reply::Foreign(Vec::new()));
     assert_eq!(none, "no tars in the archives folder but those of this node\n");
+}
+
+#[test]
+fn a_key_is_alone_on_the_output_and_a_list_never_has_one() {
+    let key: ApiKey = "0123456789abcdef".repeat(4).parse().unwrap();
+    let report = KeyReport {
+        id: key.id().to_owned(),
+        name: "phone".parse().unwrap(),
+        read_only: false,
+        created_ms: AT,
+        used_ms: None,
+    };
+    let created = Reply::KeyCreated(KeyCreated { report: report.clone(), key: key.clone() });
+    let ended = Daemon::answering(Ok(created.clone())).run("key create phone");
+    assert_eq!((ended.code, ended.out), (0, format!("{}\n", key.reveal())));
+    assert!(ended.err.contains("the only time") && ended.err.contains("key revoke 01234567"));
+    assert!(!ended.err.contains(key.reveal()), "{}", ended.err);
+    assert_eq!(shown("key create phone -q", created), format!("{}\n", key.reveal()));
+    let watch = KeyReport {
+        id: "fedcba98".into(),
+        name: "watch".parse().unwrap(),
+        read_only: true,
+        used_ms: Some(Time(AT.0 + 3_600_000)),
+        ..report.clone()
+    };
+    assert_eq!(
+        shown("key list", Reply::Keys(vec![report, watch])),
+        "\
+ID        NAME   MAY         MADE                 LAST CHECKED
+01234567  phone  everything  2026-05-08 01:00:00  -
+fedcba98  watch  look        2026-05-08 01:00:00  2026-05-08 02:00:00
+"
+    );
+    let none = shown("key list", Reply::Keys(Vec::new()));
+    assert_eq!(none, "no keys; `backupmanager key create NAME` makes one\n");
 }

@@ -81,6 +81,12 @@ pub struct ArchiveReport {
     pub name: Option<String>,
     /// The job it came from.
     pub job: Option<String>,
+    /// The kind of job: `custom_dir`, `ynh_app` and so on.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// What was backed up: a path, an app, databases.
+    #[serde(default)]
+    pub source: Option<RawPath>,
     /// When it was made, by the origin's clock.
     pub created_ms: Time,
     /// Size of the tar stream.
@@ -114,6 +120,22 @@ pub struct ArchiveContents {
     pub patterns: Vec<String>,
     /// Which part of the list.
     pub page: Page,
+}
+
+/// What an archive says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchiveInfo {
+    /// The archive.
+    pub archive: ArchiveReport,
+    /// Its `backup_info.json`, as it is; none when it has none, or one that is too long or no text.
+    pub backup_info: Option<String>,
+    /// Its `info.json` for `YunoHost`, in the same way.
+    pub info: Option<String>,
+}
+
+impl ArchiveInfo {
+    /// The longest of either text, bytes.
+    pub const TEXT_BYTES_MAX: usize = 1 << 20;
 }
 
 /// What a member is.

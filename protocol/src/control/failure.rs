@@ -24,6 +24,8 @@ pub enum FailureCode {
     Unreachable,
     /// Bytes are damaged or missing.
     Damaged,
+    /// What came is not what it was said to be: another checksum, or nothing that can be taken.
+    Mismatch,
     /// The disk or a quota is full.
     NoSpace,
     /// Somebody asked to stop.

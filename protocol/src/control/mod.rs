@@ -14,26 +14,43 @@ mod archive;
 mod event;
 mod failure;
 mod frame;
+mod instance;
+mod instance_url;
+mod key;
 mod mesh;
 mod path;
 mod reply;
 mod request;
 mod restore;
 mod run;
+mod ssh;
 mod status;
 mod store;
 mod ticket;
+mod transfer;
+mod upload;
 
 pub use archive::{
-    ArchiveContents, ArchiveList, ArchiveRef, ArchiveRemove, ArchiveReport, ArchiveTransfer,
-    Archives, Contents, ContentsEntry, EntryKind, ForeignAdopt, ForeignArchive, Holder,
-    HolderState, PATTERN_BYTES_MAX, PATTERNS_MAX, Prune, PruneVerdict, Pruned, Removed,
+    ArchiveContents, ArchiveInfo, ArchiveList, ArchiveRef, ArchiveRemove, ArchiveReport,
+    ArchiveTransfer, Archives, Contents, ContentsEntry, EntryKind, ForeignAdopt, ForeignArchive,
+    Holder, HolderState, PATTERN_BYTES_MAX, PATTERNS_MAX, Prune, PruneVerdict, Pruned, Removed,
     Transferred, Verified,
 };
 pub use event::{Event, Progress};
 pub use failure::{Failure, FailureCode};
 pub use frame::{
     AskFrame, CONTROL_FRAME_BYTES_MAX, EVENT_BYTES_MAX, EndFrame, REQUEST_BYTES_MAX, TellFrame,
+};
+pub use instance::{
+    INSTANCE_JOBS_MAX, INSTANCE_TEXT_BYTES_MAX, INSTANCES_MAX, InstanceAdd, InstanceJob,
+    InstanceJobRun, InstanceReport, InstanceRun, InstanceRunStarted, InstanceState,
+};
+pub use instance_url::{
+    CertificatePin, CertificatePinError, INSTANCE_URL_BYTES_MAX, InstanceUrl, InstanceUrlError,
+};
+pub use key::{
+    API_KEY_DIGITS, API_KEY_ID_DIGITS, API_KEYS_MAX, ApiKey, ApiKeyError, KeyCreate, KeyCreated,
+    KeyReport,
 };
 pub use mesh::{
     Connection, Expelled, GrantChange, INVITE_MS_DEFAULT, INVITE_MS_MAX, Invited, Joined,
@@ -50,9 +67,15 @@ pub use run::{
     Choice, Choices, JobReport, Jobs, NEXT_RUNS_TOLD, RunDetail, RunKind, RunList, RunReport,
     RunState, TRANSCRIPT_LINES_MAX, TranscriptLine, Trigger,
 };
+pub use ssh::{SshAccount, SshAdd, SshReport};
 pub use status::{Health, StatusReport, WorkerReport, WorkerState};
 pub use store::{Damage, StoreChecked, StoreCollected, StoreRebuilt, StoreStats};
 pub use ticket::{TICKET_BYTES_MAX, Ticket, TicketError};
+pub use transfer::{
+    TRANSFERS_ENDED_MAX, TRANSFERS_OPEN_MAX, TransferMode, TransferReport, TransferStart,
+    TransferState,
+};
+pub use upload::{UploadReport, UploadStart, UploadState};
 
 #[cfg(test)]
 mod tests;

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ArchiveReport, Archives, Choices, Contents, Expelled, Exported, ForeignArchive, Invited,
-    JobReport, Jobs, Joined, MemberReport, Pruned, RawPath, Removed, RequestError, RestorePlan,
-    Restored, RunDetail, RunReport, RunState, StatusReport, StepState, StoreChecked,
-    StoreCollected, StoreRebuilt, StoreStats, Transferred, Verified, WorkerReport, request::range,
+    ArchiveInfo, ArchiveReport, Archives, Choices, Contents, Expelled, Exported, ForeignArchive,
+    InstanceReport, InstanceRunStarted, Invited, JobReport, Jobs, Joined, KeyCreated, KeyReport,
+    MemberReport, Pruned, RawPath, Removed, RequestError, RestorePlan, Restored, RunDetail,
+    RunReport, RunState, StatusReport, StepState, StoreChecked, StoreCollected, StoreRebuilt,
+    StoreStats, TransferReport, Transferred, UploadReport, Verified, WorkerReport, request::range,
 };
 use crate::NodeId;
 
@@ -51,6 +52,8 @@ pub enum Reply {
     Archives(Archives),
     /// One archive.
     Archive(ArchiveReport),
+    /// What an archive says of itself.
+    ArchiveInfo(Box<ArchiveInfo>),
     /// A page of an archive's members.
     Contents(Contents),
     /// What reading every byte found.
@@ -77,6 +80,24 @@ pub enum Reply {
     StoreRebuilt(StoreRebuilt),
     /// What was freed, or would be.
     StoreCollected(StoreCollected),
+    /// A new key.
+    KeyCreated(KeyCreated),
+    /// Keys of the HTTP interface, by name.
+    Keys(Vec<KeyReport>),
+    /// One upload.
+    Upload(Box<UploadReport>),
+    /// Uploads, newest first.
+    Uploads(Vec<UploadReport>),
+    /// One instance.
+    Instance(Box<InstanceReport>),
+    /// Instances, by name.
+    Instances(Vec<InstanceReport>),
+    /// A run has begun on an instance.
+    InstanceRunStarted(InstanceRunStarted),
+    /// One transfer.
+    Transfer(Box<TransferReport>),
+    /// Transfers, newest first.
+    Transfers(Vec<TransferReport>),
 }
 
 /// How well a request went, for an exit code or a colour.

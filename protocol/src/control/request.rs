@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ArchiveContents, ArchiveExport, ArchiveList, ArchiveRef, ArchiveRemove, ArchiveRestore,
-    ArchiveTransfer, CONSENT_CHARS, ForeignAdopt, GrantChange, INVITE_MS_MAX, MeshExpel,
-    MeshInvite, NodeRef, PAGE_ENTRIES_MAX, PATTERN_BYTES_MAX, PATTERNS_MAX, Page, Prune, RawPath,
-    RunList, Ticket,
+    ArchiveTransfer, CONSENT_CHARS, ForeignAdopt, GrantChange, INSTANCE_TEXT_BYTES_MAX,
+    INVITE_MS_MAX, InstanceAdd, InstanceRun, KeyCreate, MeshExpel, MeshInvite, NodeRef,
+    PAGE_ENTRIES_MAX, PATTERN_BYTES_MAX, PATTERNS_MAX, Page, Prune, RawPath, RunList, SshAdd,
+    Ticket, TransferStart, UploadStart,
 };
 use crate::{
     Time,
@@ -55,6 +56,11 @@ pub enum Request {
         /// Which.
         job: Name,
     },
+    /// The job of a number. Answered by `Reply::Job`.
+    JobNumbered {
+        /// As `JobReport::number` says.
+        number: u64,
+    },
     /// Run a job now. Answered by `Reply::RunStarted` or, when waiting, `Reply::RunEnded`.
     JobRun(JobRun),
     /// Forget a job; its archives stay. Answered by `Reply::Done`.
@@ -81,6 +87,8 @@ pub enum Request {
     ArchiveList(ArchiveList),
     /// One archive and who holds it. Answered by `Reply::Archive`.
     ArchiveShow(ArchiveRef),
+    /// What an archive says of itself. Answered by `Reply::ArchiveInfo`.
+    ArchiveInfo(ArchiveRef),
     /// Members of an archive. Answered by `Reply::Contents`.
     ArchiveContents(ArchiveContents),
     /// Read every byte of an archive that lies here. Answered by `Reply::Verified`.
@@ -117,6 +125,65 @@ pub enum Request {
     StoreGc {
         /// Only say what would be freed.
         dry_run: bool,
+    },
+    /// Make a key of the HTTP interface. Answered by `Reply::KeyCreated`.
+    KeyCreate(KeyCreate),
+    /// Keys of the HTTP interface. Answered by `Reply::Keys`.
+    KeyList,
+    /// No longer take a key. Answered by `Reply::Done`.
+    KeyRevoke {
+        /// Its id, or its name where that is not ambiguous.
+        key: Name,
+    },
+    /// Begin to send an archive in parts. Answered by `Reply::Upload`.
+    UploadStart(UploadStart),
+    /// Uploads that are not forgotten. Answered by `Reply::Uploads`.
+    UploadList,
+    /// One upload. Answered by `Reply::Upload`.
+    UploadShow {
+        /// Its id.
+        upload: String,
+    },
+    /// Check all parts and take them in as an archive. Answered by `Reply::Upload` when that is
+    /// done; asking again waits for the same end.
+    UploadFinish {
+        /// Its id.
+        upload: String,
+    },
+    /// Drop an upload. Answered by `Reply::Done`.
+    UploadCancel {
+        /// Its id.
+        upload: String,
+    },
+    /// Know an instance from now on. Answered by `Reply::Instance`.
+    InstanceAdd(InstanceAdd),
+    /// All instances, without their jobs. Answered by `Reply::Instances`.
+    InstanceList,
+    /// One instance with its jobs. Answered by `Reply::Instance`.
+    InstanceShow {
+        /// Its name or number.
+        instance: Name,
+    },
+    /// Forget an instance and its key. Answered by `Reply::Done`.
+    InstanceRemove {
+        /// Its name or number.
+        instance: Name,
+    },
+    /// Run a job of an instance there. Answered by `Reply::InstanceRunStarted`.
+    InstanceRun(InstanceRun),
+    /// Send an archive to an instance. Answered by `Reply::Transfer` at once.
+    TransferStart(TransferStart),
+    /// One transfer. Answered by `Reply::Transfer`.
+    TransferShow {
+        /// Its number.
+        transfer: u64,
+    },
+    /// Transfers, newest first. Answered by `Reply::Transfers`.
+    TransferList,
+    /// Stop a transfer; what the instance had of it is dropped there. `Reply::Transfer`.
+    TransferCancel {
+        /// Its number.
+        transfer: u64,
     },
 }
 
@@ -170,6 +237,12 @@ pub enum RequestError {
     /// Too many patterns, or one that is too long or empty.
     #[error("at most {PATTERNS_MAX} patterns of 1 to {PATTERN_BYTES_MAX} bytes are allowed")]
     Patterns,
+    /// A part of an ssh account that cannot be.
+    #[error("the {what} of the ssh account cannot be used")]
+    Ssh {
+        /// Which part.
+        what: &'static str,
+    },
     /// A change that changes nothing.
     #[error("nothing to change was named")]
     NoChange,
@@ -197,6 +270,11 @@ impl Request {
                 contents.page.validate()?;
                 patterns(&contents.patterns)
             }
+            Self::InstanceAdd(add) => add.ssh.as_ref().map_or(Ok(()), SshAdd::validate),
+            Self::InstanceRun(run) => {
+                let bytes = run.job.len() as u64;
+                range("the length of the job's name", bytes, 1, INSTANCE_TEXT_BYTES_MAX as u64)
+            }
             Self::ArchiveExport(export) => absolute("the file to write", &export.to),
             Self::ArchiveRestore(restore) => {
                 patterns(&restore.patterns)?;
@@ -205,6 +283,42 @@ impl Request {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether it changes nothing on the node, so that a key that may only look may ask it.
+    #[must_use]
+    pub fn only_looks(&self) -> bool {
+        matches!(
+            self,
+            Self::Status
+                | Self::Workers
+                | Self::MeshList
+                | Self::MeshShow { .. }
+                | Self::JobList(_)
+                | Self::JobChoices { .. }
+                | Self::JobShow { .. }
+                | Self::JobNumbered { .. }
+                | Self::RunList(_)
+                | Self::RunShow { .. }
+                | Self::Prune(Prune { dry_run: true, .. })
+                | Self::ArchiveList(_)
+                | Self::ArchiveShow(_)
+                | Self::ArchiveInfo(_)
+                | Self::ArchiveContents(_)
+                | Self::ArchiveVerify(_)
+                | Self::ArchiveRestore(ArchiveRestore { plan: true, .. })
+                | Self::ForeignList
+                | Self::ArchiveRemove(ArchiveRemove { dry_run: true, .. })
+                | Self::StoreStats
+                | Self::StoreCheck { .. }
+                | Self::StoreGc { dry_run: true }
+                | Self::UploadList
+                | Self::UploadShow { .. }
+                | Self::InstanceList
+                | Self::InstanceShow { .. }
+                | Self::TransferShow { .. }
+                | Self::TransferList
+        )
     }
 
     /// Whether it is of no use once its caller has gone: then it is cancelled, while everything that

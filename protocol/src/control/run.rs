@@ -16,6 +16,10 @@ pub const TRANSCRIPT_LINES_MAX: usize = 2_000;
 pub struct JobReport {
     /// The job as it is stored.
     pub job: Job,
+    /// Its number on its node, which it keeps and no other job gets after it; for clients whose
+    /// ids are numbers.
+    #[serde(default)]
+    pub number: u64,
     /// Its newest run.
     pub last_run: Option<RunReport>,
     /// Archives it has.
@@ -80,6 +84,8 @@ pub enum RunKind {
     Restore,
     /// Takes a plain tar of the archives folder in.
     Adopt,
+    /// Checks an archive that came in parts, and takes it in.
+    Upload,
 }
 
 /// Why a run began.
@@ -127,6 +133,9 @@ pub struct RunReport {
     /// The job, however it is called now.
     #[serde(default)]
     pub job_id: Option<JobId>,
+    /// That job's number, as [`JobReport::number`] has it; filled in when it is reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_number: Option<u64>,
     /// What it does.
     #[serde(default)]
     pub kind: RunKind,
@@ -167,6 +176,7 @@ impl RunReport {
             run,
             job: job.into(),
             job_id: None,
+            job_number: None,
             kind: RunKind::Backup,
             trigger: Trigger::Hand,
             state,

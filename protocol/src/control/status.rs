@@ -34,6 +34,9 @@ pub struct StatusReport {
     pub data: RawPath,
     /// The addresses it listens on.
     pub listen: Vec<String>,
+    /// Where it serves pages and API: `127.0.0.1:8080`, `unix:/run/x.sock`; none for nowhere.
+    #[serde(default)]
+    pub http: Option<String>,
     /// Members of the mesh, this node included.
     pub members: u32,
     /// Peers connected at the moment.
@@ -52,6 +55,15 @@ pub struct StatusReport {
     pub store_bytes: u64,
     /// Bytes free on its file system.
     pub free_bytes: u64,
+    /// Bytes that file system has.
+    #[serde(default)]
+    pub disk_bytes: u64,
+    /// Where people find this node, when somebody said so.
+    #[serde(default)]
+    pub instance_url: Option<String>,
+    /// The version of `YunoHost`, where it runs.
+    #[serde(default)]
+    pub yunohost_version: Option<String>,
     /// The sum of it.
     pub health: Health,
     /// Why it is not green.

@@ -60,6 +60,39 @@ fn frames_go_both_ways() {
 }
 
 #[test]
+fn what_is_asked_of_instances_goes_both_ways_without_printing_the_key() {
+    let key = "5a".repeat(32);
+    let add = InstanceAdd {
+        name: "tom".parse().unwrap(),
+        url: "https://tom.example.org".parse().unwrap(),
+        key: key.parse().unwrap(),
+        pin: Some(CertificatePin([1; 32])),
+        ssh: None,
+    };
+    let start = TransferStart {
+        archive: archive("a"),
+        instance: "tom".parse().unwrap(),
+        mode: TransferMode::Http,
+    };
+    let run = |job: String| InstanceRun { instance: "tom".parse().unwrap(), job };
+    for request in [
+        Request::InstanceAdd(add),
+        Request::InstanceRun(run("nightly".into())),
+        Request::TransferStart(start),
+    ] {
+        assert_eq!(round(&request), request);
+        assert_eq!(request.validate(), Ok(()));
+        assert!(!request.only_looks());
+        assert!(!format!("{request:?}").contains("5a5a"));
+    }
+    for wrong in [String::new(), "a".repeat(INSTANCE_TEXT_BYTES_MAX + 1)] {
+        assert!(Request::InstanceRun(run(wrong)).validate().is_err());
+    }
+    assert!(Request::TransferList.only_looks());
+    assert!(!Request::TransferCancel { transfer: 1 }.only_looks());
+}
+
+#[test]
 fn json_names_its_units_and_writes_ids_and_paths_as_text() {
     let json = serde_json::to_value(Reply::Verified(verified())).unwrap();
     assert_eq!(json["verified"]["missing"][0], "07".repeat(32));

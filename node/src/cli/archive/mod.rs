@@ -5,10 +5,11 @@ mod restore;
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use protocol::{
     control::{
-        ArchiveExport, ArchiveRef, ArchiveRemove, ArchiveTransfer, ForeignAdopt, NodeRef, Request,
+        ArchiveExport, ArchiveRef, ArchiveRemove, ArchiveTransfer, Failure, FailureCode,
+        ForeignAdopt, NodeRef, Request, TransferMode, TransferStart,
     },
     job::Name,
 };
@@ -55,7 +56,7 @@ Exit code 0: every object is here and is what its name says; 1: something is mis
     Unpin(Which),
     /// Take a plain tar in that no job of this node made
     Adopt(Adopt),
-    /// Have a node hold a copy of an archive
+    /// Have a node hold a copy of an archive, or send one to an instance
     Transfer(Transfer),
     /// Drop an archive; the next `store gc` frees its chunks
     Remove(Remove),
@@ -116,13 +117,46 @@ pub(super) struct Export {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  backupmanager archive transfer jerry_notes_20260508 --to tom")]
+  backupmanager archive transfer jerry_notes_20260508 --to tom
+      a member of the mesh: sealed; returns when it holds the copy
+  backupmanager archive transfer jerry_notes_20260508 --to-instance box
+      a server of `instance list`: as a plain tar; `transfer show` says how far it is")]
+#[command(group(clap::ArgGroup::new("whom").required(true)))]
 pub(super) struct Transfer {
     #[command(flatten)]
     which: Which,
     /// The node that shall hold it
-    #[arg(long, value_name = "NODE")]
-    to: NodeRef,
+    #[arg(long, value_name = "NODE", group = "whom")]
+    to: Option<NodeRef>,
+    /// The instance to send it to; goes on by itself over cuts and restarts
+    #[arg(long, value_name = "INSTANCE", group = "whom")]
+    to_instance: Option<Name>,
+    /// How it is sent to the instance
+    #[arg(long, value_name = "MODE", conflicts_with = "to", default_value = "auto")]
+    mode: ModeWord,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum ModeWord {
+    /// As fits whom it is sent to
+    Auto,
+    /// Sealed, to a member of the mesh
+    Mesh,
+    /// As a plain tar, in parts
+    Http,
+    /// As a plain tar, by rsync to the ssh account
+    Ssh,
+}
+
+impl From<ModeWord> for TransferMode {
+    fn from(word: ModeWord) -> Self {
+        match word {
+            ModeWord::Auto => Self::Auto,
+            ModeWord::Mesh => Self::Mesh,
+            ModeWord::Http => Self::Http,
+            ModeWord::Ssh => Self::Ssh,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -158,10 +192,7 @@ impl Archive {
             Self::Adopt(Adopt { name, job, wait }) => {
                 session.run(Request::ForeignAdopt(ForeignAdopt { name, job, wait }))
             }
-            Self::Transfer(Transfer { which, to }) => {
-                let archive = which.archive();
-                session.run(Request::ArchiveTransfer(ArchiveTransfer { archive, to }))
-            }
+            Self::Transfer(transfer) => session.run(transfer.request()?),
             Self::Remove(remove) => {
                 let question = format!("Drop the archive {}?", remove.which.name);
                 session.confirm(remove.yes || remove.dry_run, &question)?;
@@ -174,6 +205,20 @@ impl Archive {
 
 fn pin(which: Which, pinned: bool) -> Request {
     Request::ArchivePin { archive: which.archive(), pinned }
+}
+
+impl Transfer {
+    fn request(self) -> Result<Request, Stop> {
+        let (archive, mode) = (self.which.archive(), self.mode.into());
+        if let Some(instance) = self.to_instance {
+            return Ok(Request::TransferStart(TransferStart { archive, instance, mode }));
+        }
+        let to = self.to.ok_or_else(|| {
+            let what = format!("cannot transfer archive {}", archive.name);
+            Stop::Usage(Failure::new(FailureCode::Invalid, what, "nobody to send it to was named"))
+        })?;
+        Ok(Request::ArchiveTransfer(ArchiveTransfer { archive, to }))
+    }
 }
 
 impl Export {

@@ -1,7 +1,9 @@
 //! Answers as text for people. `--json` prints the reply itself instead.
 
 mod archive;
+mod instance;
 mod job;
+mod key;
 mod listing;
 mod mesh;
 mod restore;
@@ -9,9 +11,11 @@ mod retention;
 mod run;
 mod status;
 mod store;
+mod transfer;
 
 use protocol::control::{Issues, Reply};
 
+pub(super) use instance::jobs as instance_jobs;
 pub(super) use listing::Listing;
 pub(super) use mesh::invited;
 pub(super) use restore::planned;
@@ -40,6 +44,10 @@ pub(super) fn text(reply: &Reply, style: &Style) -> String {
         Reply::Run(detail) => run::run(detail, style),
         Reply::Archives(page) => archive::archives(&page.archives, style),
         Reply::Archive(report) => archive::archive(report, style),
+        Reply::KeyCreated(created) => key::created(created),
+        Reply::Keys(keys) => key::keys(keys, style),
+        // No command asks for them.
+        Reply::ArchiveInfo(_) | Reply::Upload(_) | Reply::Uploads(_) => String::new(),
         Reply::Contents(page) => {
             let mut listing = Listing::new(false);
             listing.page(page, style) + listing.end()
@@ -56,6 +64,11 @@ pub(super) fn text(reply: &Reply, style: &Style) -> String {
         Reply::StoreChecked(checked) => store::checked(checked),
         Reply::StoreRebuilt(rebuilt) => store::rebuilt(rebuilt),
         Reply::StoreCollected(collected) => store::collected(collected),
+        Reply::Instance(report) => instance::instance(report, style),
+        Reply::Instances(instances) => instance::instances(instances, style),
+        Reply::InstanceRunStarted(started) => instance::run_started(started),
+        Reply::Transfer(report) => transfer::transfer(report, style),
+        Reply::Transfers(transfers) => transfer::transfers(transfers, style),
     }
 }
 

@@ -10,6 +10,7 @@ pub(super) mod adopt;
 mod databases;
 mod directory;
 mod feed;
+pub(super) mod upload;
 mod yunohost;
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -25,14 +26,7 @@ use protocol::{
 use tracing::warn;
 
 use self::feed::Fed;
-use super::{
-    choices::task_failure,
-    hooks,
-    mesh::Change,
-    node::Node,
-    tars::{self, Reserved},
-    view,
-};
+use super::{choices::task_failure, hooks, mesh::Change, node::Node, tars::Reserved, view};
 use crate::{
     ingest::{
         BackupInfo, Ingested, Layout, Payload, Progress, TakenNames, archive_name, job_stem,
@@ -126,12 +120,7 @@ impl Execution<'_> {
     /// folder, not by a run that is at work.
     fn name(&self, now: &Zoned, reserved: &BTreeSet<String>) -> String {
         let date = now.strftime("%Y%m%d").to_string();
-        let (me, archives) = (self.node.id(), self.node.archive_list());
-        let mine = archives.iter().filter(|archive| archive.origin == me);
-        // A folder that cannot be listed is noticed when the tar is written.
-        let files = self.node.agent.list_archives().unwrap_or_default();
-        let files = files.iter().map(|file| &file.name);
-        let names = TakenNames::new(mine.map(|archive| archive.title()), files);
+        let names = self.taken_names();
         let taken = |name: &str| names.has(name) || reserved.contains(name);
         let stem = job_stem(&self.job.spec);
         if self.safety {
@@ -139,6 +128,16 @@ impl Execution<'_> {
         } else {
             archive_name(&self.node.name, &stem, &date, taken)
         }
+    }
+
+    /// Names of archives of this node, and of files in the archives folder.
+    fn taken_names(&self) -> TakenNames {
+        let (me, archives) = (self.node.id(), self.node.archive_list());
+        let mine = archives.iter().filter(|archive| archive.origin == me);
+        // A folder that cannot be listed is noticed when the tar is written.
+        let files = self.node.agent.list_archives().unwrap_or_default();
+        let files = files.iter().map(|file| &file.name);
+        TakenNames::new(mine.map(|archive| archive.title()), files)
     }
 
     fn layout(&self, plan: &Plan<'_>, payload: Payload, bytes: u64) -> Layout {
@@ -174,7 +173,7 @@ impl Execution<'_> {
             app,
             kind: plan.kind.to_owned(),
             created_local: plan.now.strftime("%Y-%m-%dT%H:%M:%S").to_string(),
-            yunohost_version: tars::yunohost_version(self.node),
+            yunohost_version: crate::daemon::yunohost::version(self.node),
             databases: Vec::new(),
             restore,
         }
@@ -231,10 +230,12 @@ impl Execution<'_> {
         // Until the record names the archive, nothing else keeps its chunks from a collection.
         let hold = self.node.store.hold();
         let (warnings, ingested) = self.ingest(hold.clone(), plan.archive, bytes, feed)?;
-        // A safety archive has a part of what the job's next run will look for.
-        let reuse = match self.safety {
-            true => Ok(()),
-            false => ingested.reuse.save(&self.node.data.reuse(&self.job.id)),
+        // A safety archive has a part of what the job's next run will look for, and an archive that
+        // belongs to no job has no next run.
+        let has_next = self.node.jobs().iter().any(|job| job.id == self.job.id);
+        let reuse = match has_next && !self.safety {
+            true => ingested.reuse.save(&self.node.data.reuse(&self.job.id)),
+            false => Ok(()),
         };
         self.announce(plan, &ingested, warnings)?;
         drop(hold);

@@ -1,5 +1,7 @@
 //! Archives: listing, looking into them, proving them, writing them out, dropping them.
 
+mod info;
+
 use std::{os::unix::ffi::OsStrExt as _, path::PathBuf, sync::Arc};
 
 use protocol::{
@@ -15,6 +17,8 @@ use protocol::{
 };
 
 use tracing::warn;
+
+pub(super) use self::info::info;
 
 use crate::{
     archive::{ArchiveError, ArchiveReader},
@@ -87,6 +91,8 @@ pub(super) fn report(catalog: &Catalog, node: &Node, archive: &Archive) -> Archi
         origin: view::node_name(catalog, archive.origin),
         name: meta.map(|meta| meta.name.clone()),
         job: meta.map(|meta| meta.job_name.clone()),
+        kind: meta.map(|meta| meta.kind.clone()),
+        source: meta.map(|meta| RawPath(meta.source.clone())),
         created_ms: archive.facts.created,
         stream_bytes: meta.map(|meta| meta.stream_bytes),
         entries: meta.map(|meta| meta.members),
@@ -297,7 +303,7 @@ pub(super) async fn remove(node: &Arc<Node>, remove: ArchiveRemove) -> Result<Re
     let what = format!("cannot remove archive {}", archive.title());
     let hint = "remove it on its origin; replicas are dropped when their lock has ended";
     keeping::own(node, &archive, &what, hint)?;
-    not_pinned(&archive, &what)?;
+    may_go(node, &archive, &what)?;
     let freed_bytes = blocking({
         let (node, only, what) = (Arc::clone(node), [archive.id].into(), what.clone());
         move || freed::bytes_only_in(&node, &only, &what)
@@ -305,22 +311,28 @@ pub(super) async fn remove(node: &Arc<Node>, remove: ArchiveRemove) -> Result<Re
     .await?;
     if !remove.dry_run {
         let _deciding = node.keeping.decide().await;
-        // Somebody may have pinned it while the store was read.
-        not_pinned(&find()?.0, &what)?;
+        // Somebody may have pinned it, or begun to read it, while the store was read.
+        may_go(node, &find()?.0, &what)?;
         keeping::drop_archives(node, &[archive.id]).await?;
     }
     let archive = archive.title();
     Ok(Removed { archive, dry_run: remove.dry_run, freed_bytes, replicas })
 }
 
-fn not_pinned(archive: &Archive, what: &str) -> Result<(), Failure> {
-    if archive.meta.as_ref().is_none_or(|meta| !meta.pinned) {
-        return Ok(());
+/// Refuses to remove what somebody wants to keep, or reads: an export, a restore, a transfer.
+fn may_go(node: &Node, archive: &Archive, what: &str) -> Result<(), Failure> {
+    if archive.meta.as_ref().is_some_and(|meta| meta.pinned) {
+        let refused = Failure::new(FailureCode::Conflict, what, "it is pinned");
+        return Err(refused.hint("unpin it first"));
     }
-    Err(Failure::new(FailureCode::Conflict, what, "it is pinned").hint("unpin it first"))
+    if node.keeping.is_read(archive) {
+        let why = "it is in use: somebody reads, restores or transfers it";
+        return Err(Failure::new(FailureCode::Busy, what, why).hint("try again when that is done"));
+    }
+    Ok(())
 }
 
-pub(super) async fn transfer(
+pub(in crate::daemon) async fn transfer(
     node: Arc<Node>,
     transfer: ArchiveTransfer,
     events: EventSink,

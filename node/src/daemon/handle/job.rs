@@ -123,6 +123,19 @@ pub(in crate::daemon) fn list(node: &Node, page: Page) -> Result<Jobs, Failure> 
     Ok(Jobs { jobs, next })
 }
 
+/// The job of a number.
+pub(super) fn numbered(node: &Node, number: u64) -> Result<JobReport, Failure> {
+    // First the listing: what is new in it gets its number.
+    let listing = node.listing();
+    let listed = node.numbers.job(number).and_then(|id| listing.job_of(&id));
+    let listed = listed.ok_or_else(|| {
+        let what = format!("cannot find job {number}");
+        Failure::new(FailureCode::NotFound, what, "there is none of that number")
+            .hint("`backupmanager job list --json` shows the jobs of this node")
+    })?;
+    report(node, listed, sys::now())
+}
+
 pub(super) fn show(node: &Node, name: &Name) -> Result<JobReport, Failure> {
     let job = node.job(name)?;
     let listing = node.listing();
@@ -134,9 +147,18 @@ fn report(node: &Node, listed: &ListedJob, now: Time) -> Result<JobReport, Failu
     let last_run = node.runs.last_of(&listed.job.id);
     Ok(JobReport {
         job: Job::clone(&listed.job),
+        number: number(node, &listed.job),
         last_run: last_run.map_err(|error| db_failure("cannot read the runs", &error))?,
         archives: listed.archives,
         next_runs: schedule::next_runs(&listed.job, now),
+    })
+}
+
+/// A job's number; 0 while the disk refuses to give it one.
+fn number(node: &Node, job: &Job) -> u64 {
+    node.numbers.of(&job.id).unwrap_or_else(|| {
+        node.numbers.see(std::iter::once(job));
+        node.numbers.of(&job.id).unwrap_or_default()
     })
 }
 
@@ -231,7 +253,11 @@ pub(super) async fn adopt(
     Ok(Reply::RunStarted(started.run))
 }
 
-fn start(
+/// Starts a run that does whatever `execute` does. As [`start_run`].
+///
+/// # Errors
+/// As [`start_run`].
+pub(in crate::daemon) fn start(
     node: &Arc<Node>,
     job: Arc<Job>,
     (kind, trigger): (RunKind, Trigger),

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use protocol::control::{Failure, Reply, Request};
 
 use super::{
-    choices,
+    choices, http, keys,
     node::{Node, blocking},
-    tars,
+    tars, transfers, uploads,
 };
 use crate::socket::{Caller, EventSink, Handler};
 
 pub(super) mod archive;
+mod instance;
 pub(super) mod job;
 mod mesh;
 mod restore;
@@ -30,7 +31,16 @@ impl Handler for Answers {
         events: EventSink,
     ) -> Result<Reply, Failure> {
         // The socket hears only root and the daemon's own user; both may do everything.
-        let Caller::Local { .. } = caller;
+        http::may(&caller, &request)?;
+        let mut reply = self.answer(request, events).await?;
+        self.0.numbers.fill(&mut reply);
+        Ok(reply)
+    }
+}
+
+impl Answers {
+    #[expect(clippy::too_many_lines, reason = "a line or two for each request")]
+    async fn answer(&self, request: Request, events: EventSink) -> Result<Reply, Failure> {
         let node = Arc::clone(&self.0);
         match request {
             Request::Status => status::status(node).await.map(Reply::Status),
@@ -52,6 +62,7 @@ impl Handler for Answers {
             }
             Request::ForeignAdopt(wanted) => job::adopt(node, wanted, events).await,
             Request::JobShow { job } => job::show(&node, &job).map(boxed_job),
+            Request::JobNumbered { number } => job::numbered(&node, number).map(boxed_job),
             Request::JobRun(run) => job::run(node, run, events).await,
             Request::JobRemove { job } => job::remove(&node, &job).await.map(|()| Reply::Done),
             Request::RunList(list) => job::runs(&node, &list).map(Reply::Runs),
@@ -59,6 +70,9 @@ impl Handler for Answers {
             Request::RunCancel { run } => job::cancel(&node, run).await.map(Reply::RunEnded),
             Request::ArchiveList(list) => archive::list(&node, &list).map(Reply::Archives),
             Request::ArchiveShow(wanted) => archive::show(&node, &wanted).map(Reply::Archive),
+            Request::ArchiveInfo(wanted) => {
+                archive::info(node, wanted).await.map(|info| Reply::ArchiveInfo(Box::new(info)))
+            }
             Request::ArchiveContents(wanted) => {
                 archive::contents(node, wanted, events).await.map(Reply::Contents)
             }
@@ -87,8 +101,51 @@ impl Handler for Answers {
             Request::StoreGc { dry_run } => {
                 store::collect(node, dry_run, events).await.map(Reply::StoreCollected)
             }
+            Request::KeyCreate(create) => keys::create(node, create).await.map(Reply::KeyCreated),
+            Request::KeyList => keys::list(node).await.map(Reply::Keys),
+            Request::KeyRevoke { key } => keys::revoke(node, key).await.map(|()| Reply::Done),
+            Request::UploadStart(start) => uploads::start(node, start).await.map(boxed_upload),
+            Request::UploadList => uploads::list(node).await.map(Reply::Uploads),
+            Request::UploadShow { upload } => uploads::show(node, upload).await.map(boxed_upload),
+            Request::UploadFinish { upload } => {
+                uploads::finish(node, upload).await.map(boxed_upload)
+            }
+            Request::UploadCancel { upload } => {
+                uploads::cancel(node, upload).await.map(|()| Reply::Done)
+            }
+            Request::InstanceAdd(add) => instance::add(node, add).await.map(boxed_instance),
+            Request::InstanceList => Ok(Reply::Instances(node.instances.list())),
+            Request::InstanceShow { instance } => {
+                node.instances.find(&instance).map(boxed_instance)
+            }
+            Request::InstanceRemove { instance } => {
+                instance::remove(node, instance).await.map(|()| Reply::Done)
+            }
+            Request::InstanceRun(run) => {
+                instance::run(node, run).await.map(Reply::InstanceRunStarted)
+            }
+            Request::TransferStart(start) => {
+                transfers::start(node, start).await.map(boxed_transfer)
+            }
+            Request::TransferShow { transfer } => node.transfers.show(transfer).map(boxed_transfer),
+            Request::TransferList => Ok(Reply::Transfers(node.transfers.list())),
+            Request::TransferCancel { transfer } => {
+                transfers::cancel(node, transfer).await.map(boxed_transfer)
+            }
         }
     }
+}
+
+fn boxed_instance(instance: protocol::control::InstanceReport) -> Reply {
+    Reply::Instance(Box::new(instance))
+}
+
+fn boxed_transfer(transfer: protocol::control::TransferReport) -> Reply {
+    Reply::Transfer(Box::new(transfer))
+}
+
+fn boxed_upload(upload: protocol::control::UploadReport) -> Reply {
+    Reply::Upload(Box::new(upload))
 }
 
 fn boxed_job(job: protocol::control::JobReport) -> Reply {

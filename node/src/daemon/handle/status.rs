@@ -52,6 +52,7 @@ fn look(node: &Node) -> Result<StatusReport, Failure> {
         now_ms: now,
         data: RawPath(node.data.path().as_os_str().as_bytes().to_vec()),
         listen: node.mesh.listening().iter().map(ToString::to_string).collect(),
+        http: node.http.clone(),
         members: small(members.len()),
         connected: small(connected.keys().filter(|id| members.contains(*id)).count()),
         jobs: small(jobs.len()),
@@ -61,6 +62,9 @@ fn look(node: &Node) -> Result<StatusReport, Failure> {
         replicas: replicas as u64,
         store_bytes: store.pack_bytes,
         free_bytes: facts.free_bytes,
+        disk_bytes: facts.disk_bytes,
+        instance_url: node.instance_url.clone(),
+        yunohost_version: node.yunohost.version(),
         health,
         reasons,
     })

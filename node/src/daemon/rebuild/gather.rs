@@ -204,7 +204,7 @@ impl Said {
 }
 
 /// The content of a small member, cut where it is not small.
-fn small(opened: &Opened, entry: &Entry) -> Result<Vec<u8>, Failure> {
+pub(in crate::daemon) fn small(opened: &Opened, entry: &Entry) -> Result<Vec<u8>, Failure> {
     let span = Span { from: entry.offset, to: entry.offset.saturating_add(entry.span) };
     let mut content = Vec::new();
     MemberData::new(opened.reader.stream(vec![span], 1))

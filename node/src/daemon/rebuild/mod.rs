@@ -43,6 +43,7 @@ use std::sync::{Arc, atomic::AtomicBool};
 
 use protocol::control::{ArchiveRestore, Failure, FailureCode, Reply};
 
+pub(super) use self::gather::small as small_member;
 use self::{
     carry_out::{Rebuild, carry_out},
     files::Chosen,

@@ -34,6 +34,7 @@ use super::{
     handle::archive::open,
     keeping,
     node::{Node, blocking},
+    yunohost,
 };
 use crate::{
     agent::{AgentError, ArchiveFileName, FailureKind},
@@ -41,7 +42,6 @@ use crate::{
     ingest::sidecar,
     replicate::Cancel,
     socket::EventSink,
-    tasks::{Answer, Line, Task, TaskIo, yunohost},
 };
 
 /// Name of the worker.
@@ -67,8 +67,6 @@ pub struct Tars {
     ledger: Mutex<Ledger>,
     /// Archives that are being made now, by id, with the names they will have.
     making: Mutex<BTreeMap<ArchiveId, String>>,
-    /// Whether YunoHost runs here; asked once.
-    yunohost: Mutex<Option<Option<String>>>,
     news: Notify,
 }
 
@@ -85,8 +83,7 @@ impl Tars {
                 .ok()
         };
         let ledger = stored.and_then(read).unwrap_or_default();
-        let (ledger, yunohost) = (Mutex::new(ledger), Mutex::new(None));
-        Ok(Self { ledger, making: Mutex::default(), yunohost, news: Notify::new() })
+        Ok(Self { ledger: Mutex::new(ledger), making: Mutex::default(), news: Notify::new() })
     }
 
     /// Takes a name for an archive that is about to be made. Nobody else gets it, and the worker
@@ -101,6 +98,17 @@ impl Tars {
         let name = choose(&taken);
         making.insert(id, name.clone());
         Reserved { tars: self, id, name }
+    }
+
+    /// Takes a name that is given; none when a tar or another archive in the making has it.
+    pub(super) fn reserve_named(&self, id: ArchiveId, name: &str) -> Option<Reserved<'_>> {
+        let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = !making.values().any(|made| made == name)
+            && !self.names().values().any(|tar| tar == name);
+        free.then(|| {
+            making.insert(id, name.to_owned());
+            Reserved { tars: self, id, name: name.to_owned() }
+        })
     }
 
     fn in_the_making(&self) -> BTreeSet<ArchiveId> {
@@ -203,24 +211,6 @@ impl Drop for Reserved<'_> {
     }
 }
 
-/// The version of the YunoHost that runs here; none where there is none. Blocks.
-pub(super) fn yunohost_version(node: &Node) -> Option<String> {
-    let known = &node.tars.yunohost;
-    if let Some(known) = known.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-        return known.clone();
-    }
-    let task = Task::Yunohost(yunohost::YunohostTask::Version);
-    let (mut line, cancelled) = (|_: Line| {}, || false);
-    let io = TaskIo { input: None, output: None, line: &mut line, cancelled: &cancelled };
-    let version = match node.agent.perform(&task, io) {
-        Ok(Answer::Yunohost(yunohost::Answer::Version(version))) => Some(version),
-        // It may come: it is not installed yet, or its database is locked.
-        _ => return None,
-    };
-    *known.lock().unwrap_or_else(PoisonError::into_inner) = Some(version.clone());
-    version
-}
-
 /// How many plain tars a job keeps.
 pub(super) fn kept_by(job: &Job, yunohost: bool) -> u16 {
     job.spec.keep_tar.unwrap_or(u16::from(yunohost))
@@ -304,7 +294,7 @@ fn steps(node: &Node) -> Result<Vec<Step>, Failure> {
     };
     let jobs = node.jobs();
     let yunohost =
-        jobs.iter().any(|job| job.spec.keep_tar.is_none()) && yunohost_version(node).is_some();
+        jobs.iter().any(|job| job.spec.keep_tar.is_none()) && yunohost::version(node).is_some();
     let keep: BTreeMap<JobId, u16> =
         jobs.iter().map(|job| (job.id, kept_by(job, yunohost))).collect();
     if keep.values().all(|count| *count == 0) && node.tars.lock().is_empty() {

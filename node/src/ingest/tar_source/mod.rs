@@ -41,6 +41,8 @@ pub struct TarReport {
     pub bytes: u64,
     /// Its `info.json`: what lies beside it. A tar without one cannot be restored by YunoHost.
     pub info_json: Option<Vec<u8>>,
+    /// Its `backup_info.json`, unless that is empty or too large.
+    pub backup_info: Option<Vec<u8>>,
     /// Whether it had a `backup_info.json`, which stays the only one.
     pub had_backup_info: bool,
     /// Whether the file is compressed.
@@ -116,7 +118,7 @@ pub fn read_tar(
     Ok(report)
 }
 
-/// The largest `info.json` that is looked at.
+/// The largest description that is looked at.
 const INFO_BYTES_MAX: u64 = 1 << 20;
 
 const INFO: &str = "info.json";

@@ -34,9 +34,16 @@ pub(super) struct Walk<'a> {
     kind: SegmentKind,
     /// What is left of a small member's data and padding.
     small: usize,
-    /// Whether that member is the `info.json`.
-    reads_info: bool,
+    /// Which description that member is, if it is one.
+    reads: Option<Text>,
     pub(super) report: TarReport,
+}
+
+/// A member that describes the archive, and is kept to be looked at.
+#[derive(Clone, Copy)]
+enum Text {
+    Info,
+    BackupInfo,
 }
 
 /// What one piece of the tar told.
@@ -58,7 +65,7 @@ impl<'a> Walk<'a> {
             entries: Vec::new(),
             kind: SegmentKind::Members,
             small: 0,
-            reads_info: false,
+            reads: None,
             report: TarReport::default(),
         }
     }
@@ -70,7 +77,7 @@ impl<'a> Walk<'a> {
         let wanted = if self.small > 0 { self.small } else { BLOCK_BYTES };
         input.take(wanted, &mut self.held)?;
         let mut heard = Heard::default();
-        let keep_data = self.reads_info;
+        let keep_data = self.reads.is_some();
         let mut note = |event: Event<'_>| {
             match event {
                 Event::Member(member, offset) => heard.member = Some((member, offset)),
@@ -84,8 +91,10 @@ impl<'a> Walk<'a> {
         pushed.map_err(|source| TarSourceError::Damaged { at, source })?;
         if self.small > 0 {
             self.small = 0;
-            if std::mem::take(&mut self.reads_info) {
-                self.report.info_json = Some(heard.data);
+            match self.reads.take() {
+                Some(Text::Info) => self.report.info_json = Some(heard.data),
+                Some(Text::BackupInfo) => self.report.backup_info = Some(heard.data),
+                None => {}
             }
         }
         if heard.ended {
@@ -204,14 +213,22 @@ impl<'a> Walk<'a> {
     }
 
     fn look_at(&mut self, member: &Member) {
-        let is_file = member.kind == MemberKind::File;
-        self.report.had_backup_info |= is_file && member.path == BACKUP_INFO.as_bytes();
-        let is_info = is_file && member.path == INFO.as_bytes();
+        let text = match member.path.as_slice() {
+            _ if member.kind != MemberKind::File => None,
+            path if path == INFO.as_bytes() => Some(Text::Info),
+            path if path == BACKUP_INFO.as_bytes() => Some(Text::BackupInfo),
+            _ => None,
+        };
         // Of several the last counts, as for Python.
-        if is_info {
-            self.report.info_json = None;
+        match text {
+            Some(Text::Info) => self.report.info_json = None,
+            Some(Text::BackupInfo) => {
+                self.report.had_backup_info = true;
+                self.report.backup_info = None;
+            }
+            None => {}
         }
         let fits = (1..=INFO_BYTES_MAX).contains(&member.data_bytes);
-        self.reads_info = is_info && fits;
+        self.reads = text.filter(|_| fits);
     }
 }

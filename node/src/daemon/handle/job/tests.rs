@@ -1,11 +1,15 @@
 use protocol::{
+    control::Request,
     job::{CustomDir, JobConfig},
     schedule::Schedule,
 };
 use tempfile::TempDir;
 
 use super::*;
-use crate::{daemon::live::tests::node, socket::Cancel};
+use crate::{
+    daemon::{handle::Answers, live::tests::node, numbers::Numbers},
+    socket::{Caller, Cancel, Handler as _},
+};
 
 /// A job that backs up a folder with one file.
 fn spec(dir: &TempDir) -> JobSpec {
@@ -108,4 +112,86 @@ async fn a_disabled_job_runs_when_somebody_asks() {
         panic!("it did not wait")
     };
     assert_eq!((run.state, run.trigger), (RunState::Success, Trigger::Hand));
+}
+
+async fn named(node: &Arc<Node>, dir: &TempDir, name: &str) -> JobReport {
+    let name = name.parse().unwrap();
+    add(node, JobSpec { name, ..spec(dir) }).await.unwrap()
+}
+
+/// What a client of the socket is answered.
+async fn answer(node: &Arc<Node>, request: Request) -> Result<Reply, Failure> {
+    let caller = Caller::Local { uid: 0, pid: None };
+    Answers(Arc::clone(node)).handle(caller, request, EventSink::deaf()).await
+}
+
+#[tokio::test]
+async fn a_number_stays_with_its_job_and_is_never_given_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = node(&dir, "jerry").await;
+    let one = named(&node, &dir, "zz").await;
+    let two = named(&node, &dir, "aa").await;
+    assert_eq!((one.number, two.number), (1, 2));
+    let mut renamed = two.job.spec.clone();
+    renamed.name = "mm".parse().unwrap();
+    let job = two.job.spec.name.clone();
+    let edited = JobEdit { job, spec: renamed, based_on_ms: two.job.updated_ms };
+    assert_eq!(edit(&node, edited).await.unwrap().number, 2);
+    assert_eq!(numbered(&node, 2).unwrap().job.id, two.job.id);
+    remove(&node, &"mm".parse().unwrap()).await.unwrap();
+    assert_eq!(named(&node, &dir, "mm").await.number, 3);
+    let gone = numbered(&node, 2).unwrap_err();
+    assert_eq!((gone.code, gone.hint.is_some()), (FailureCode::NotFound, true), "{gone}");
+    for unknown in [0, 4, u64::MAX] {
+        assert_eq!(numbered(&node, unknown).unwrap_err().code, FailureCode::NotFound);
+    }
+    let listed = list(&node, Page { from: 0, limit: 9 }).unwrap().jobs;
+    assert_eq!(listed.iter().map(|job| job.number).collect::<Vec<_>>(), [3, 1]);
+
+    let again = Numbers::open(Arc::clone(&node.db)).unwrap();
+    assert_eq!((again.of(&one.job.id), again.job(2)), (Some(1), Some(two.job.id)));
+    let new = Job { id: JobId([9; 16]), ..one.job };
+    again.see(std::iter::once(&new));
+    assert_eq!(again.of(&new.id), Some(4), "a restart begins no new count");
+}
+
+#[tokio::test]
+async fn jobs_of_a_time_before_numbers_get_theirs_by_age() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = node(&dir, "jerry").await;
+    let job = named(&node, &dir, "docs").await.job;
+    let [young, old] = [(1, 9), (2, 7)].map(|(id, created)| Job {
+        id: JobId([id; 16]),
+        created_ms: Time(created),
+        ..job.clone()
+    });
+    node.numbers.see([&young, &old, &job].into_iter());
+    assert_eq!((node.numbers.of(&old.id), node.numbers.of(&young.id)), (Some(2), Some(3)));
+}
+
+#[tokio::test]
+async fn every_run_that_is_told_of_has_the_number_of_its_job_also_when_that_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = node(&dir, "jerry").await;
+    named(&node, &dir, "first").await;
+    let docs = named(&node, &dir, "docs").await.job.spec.name;
+    let ask = Request::JobRun(JobRun { job: docs.clone(), wait: true });
+    let Ok(Reply::RunEnded(run)) = answer(&node, ask).await else { panic!("it did not run") };
+    assert_eq!(run.job_number, Some(2));
+    assert_eq!(node.db.run(run.run).unwrap().unwrap().job_number, None, "it is not stored");
+    let Ok(Reply::Job(job)) = answer(&node, Request::JobNumbered { number: 2 }).await else {
+        panic!("it has a number")
+    };
+    assert_eq!((job.number, job.last_run.unwrap().job_number), (2, Some(2)));
+    let page = Request::JobList(Page { from: 0, limit: 9 });
+    let Ok(Reply::Jobs(jobs)) = answer(&node, page).await else { panic!("no list") };
+    assert_eq!(jobs.jobs[0].last_run.as_ref().unwrap().job_number, Some(2));
+
+    remove(&node, &docs).await.unwrap();
+    let list = Request::RunList(RunList { job: None, before: None, limit: 9 });
+    let Ok(Reply::Runs(runs)) = answer(&node, list).await else { panic!("no list") };
+    assert_eq!((runs.len(), runs[0].job_number), (1, Some(2)));
+    let show = Request::RunShow { run: run.run };
+    let Ok(Reply::Run(detail)) = answer(&node, show).await else { panic!("no run") };
+    assert_eq!(detail.run.job_number, Some(2));
 }

@@ -225,6 +225,41 @@ async fn an_archive_that_somebody_reads_stays_until_nobody_does() {
 }
 
 #[tokio::test]
+async fn an_archive_in_use_is_not_removed_until_nobody_reads_it() {
+    let world = World::new(Retention::All).await;
+    world.archive(1, 3).await;
+    world.archive(2, 2).await;
+    let used = world.node.archive_list().remove(0);
+    let (first, second) = (world.node.keeping.reading(&used), world.node.keeping.reading(&used));
+    drop(first);
+    let refused = world.remove("a1").await.unwrap_err();
+    assert_eq!((refused.code, refused.hint.is_some()), (FailureCode::Busy, true), "{refused}");
+    let dry = ArchiveRemove { archive: named("a1"), dry_run: true };
+    assert_eq!(archive::remove(&world.node, dry).await.unwrap_err().code, FailureCode::Busy);
+    world.remove("a2").await.unwrap();
+    assert_eq!(world.names(), ["a1"]);
+    drop(second);
+    world.remove("a1").await.unwrap();
+    assert_eq!(world.names(), [""; 0]);
+}
+
+#[tokio::test]
+async fn who_begins_to_read_while_a_removal_waits_keeps_the_archive() {
+    let world = World::new(Retention::All).await;
+    world.archive(1, 3).await;
+    let used = world.node.archive_list().remove(0);
+    let deciding = world.node.keeping.decide().await;
+    let mut removal = Box::pin(world.remove("a1"));
+    let early = tokio::time::timeout(Duration::from_millis(300), &mut removal).await;
+    assert!(early.is_err(), "it was removed while somebody else decides");
+    let reading = world.node.keeping.reading(&used);
+    drop(deciding);
+    assert_eq!(removal.await.unwrap_err().code, FailureCode::Busy);
+    assert_eq!(world.names(), ["a1"]);
+    drop(reading);
+}
+
+#[tokio::test]
 async fn an_archive_with_missing_objects_does_not_cost_the_last_whole_one() {
     let world = World::new(Retention::Count(1)).await;
     world.archive(1, 3).await;

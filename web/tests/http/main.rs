@@ -1,0 +1,14 @@
+//! The HTTP interface over real sockets, with a node that is made up.
+
+#![allow(clippy::unwrap_used, reason = "all of this is test code")]
+
+mod bounds;
+mod changes;
+mod document;
+mod door;
+mod looks;
+mod names;
+mod restores;
+mod slow;
+mod stop;
+mod support;

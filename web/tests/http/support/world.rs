@@ -1,0 +1,341 @@
+use protocol::control::{
+    Failure, FailureCode, JobEdit, JobReport, JobRun, PruneVerdict, Reply, Request, RunReport,
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+/// The number of the one job.
+pub(crate) const JOB: u64 = 3;
+
+/// The number of its newest run.
+pub(crate) const RUN: u64 = 41;
+
+/// 2026-05-08 03:00 UTC.
+const MADE_MS: u64 = 1_778_209_200_000;
+
+fn read<T: DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+fn node(name: &str) -> Value {
+    let digit = if name == "jerry" { "a" } else { "b" };
+    json!({ "id": digit.repeat(64), "name": name })
+}
+
+fn job() -> JobReport {
+    read(json!({
+        "job": {
+            "id": "0123456789abcdef0123456789abcdef",
+            "spec": {
+                "name": "cloud",
+                "config": { "type": "ynh_app", "app_id": "nextcloud", "core_only": true },
+                "schedule": { "cron": "0 3 * * *", "zone": "Europe/Paris" },
+                "retention": { "daily": 7 },
+                "copies": 1,
+                "before": [{ "run": "stop", "env": { "PASSWORD": "hunter22" } }]
+            },
+            "created_ms": MADE_MS - 86_400_000,
+            "updated_ms": MADE_MS - 3_600_000
+        },
+        "number": JOB,
+        "last_run": run(RUN),
+        "archives": 1,
+        "next_runs": [MADE_MS + 86_400_000, MADE_MS + 2 * 86_400_000]
+    }))
+}
+
+fn run(number: u64) -> RunReport {
+    read(json!({
+        "run": number,
+        "job": "cloud",
+        "job_id": "0123456789abcdef0123456789abcdef",
+        "job_number": JOB,
+        "trigger": "schedule",
+        "state": "warnings",
+        "started_ms": MADE_MS,
+        "ended_ms": MADE_MS + 61_500,
+        "archive": "jerry_nextcloud_20260508",
+        "entries": 1200,
+        "stream_bytes": 52_428_800,
+        "known_bytes": 50_000_000,
+        "stored_bytes": 900_000,
+        "warnings": 1,
+        "progress": null,
+        "failure": null
+    }))
+}
+
+fn failed() -> RunReport {
+    let mut failed = run(RUN - 1);
+    failed.state = protocol::control::RunState::Failed;
+    failed.archive = None;
+    failed.failure = Some(Failure::new(FailureCode::Damaged, "cannot read /srv/a", "bad disk"));
+    failed
+}
+
+fn detail(number: u64) -> Value {
+    json!({
+        "run": run(number),
+        "transcript": [
+            { "at_ms": MADE_MS, "text": "backing up nextcloud" },
+            { "at_ms": MADE_MS, "text": "a.log changed while it was read" }
+        ]
+    })
+}
+
+fn archive(pinned: bool) -> Value {
+    json!({
+        "id": "00000000000000000000000000000001",
+        "origin": node("jerry"),
+        "name": "jerry_nextcloud_20260508",
+        "job": "cloud",
+        "kind": "ynh_app",
+        "source": "nextcloud",
+        "created_ms": MADE_MS,
+        "stream_bytes": 52_428_800,
+        "entries": 1200,
+        "sha256": "5".repeat(64),
+        "sealed_bytes": 20_000_000,
+        "pinned": pinned,
+        "tar": "/home/yunohost.backup/archives/jerry_nextcloud_20260508.tar",
+        "copies_wanted": 1,
+        "holders": [
+            { "node": node("jerry"), "state": "whole", "have_bytes": 20_000_000,
+              "locked_until_ms": null },
+            { "node": node("tom"), "state": "fetching", "have_bytes": 10_000_000,
+              "locked_until_ms": MADE_MS + 1 }
+        ],
+        "notes": []
+    })
+}
+
+fn sealed() -> Value {
+    let mut sealed = archive(false);
+    for key in ["name", "job", "kind", "source", "stream_bytes", "entries", "sha256", "tar"] {
+        sealed[key] = Value::Null;
+    }
+    sealed["origin"] = node("tom");
+    sealed
+}
+
+fn of_tom() -> Value {
+    let mut of_tom = archive(false);
+    of_tom["origin"] = node("tom");
+    of_tom["name"] = json!("tom_www_20260507");
+    of_tom["kind"] = json!("custom_dir");
+    of_tom["job"] = json!("www");
+    of_tom["source"] = json!("/var/www");
+    of_tom["tar"] = Value::Null;
+    of_tom["holders"] = json!([{ "node": node("tom"), "state": "whole", "have_bytes": 1,
+                                 "locked_until_ms": null }]);
+    of_tom
+}
+
+fn status() -> Value {
+    json!({
+        "node": node("jerry"),
+        "mesh": "c".repeat(64),
+        "version": "0.1.0",
+        "started_ms": MADE_MS,
+        "now_ms": MADE_MS + 5_000,
+        "data": "/var/lib/backupmanager",
+        "listen": [],
+        "members": 2, "connected": 1, "jobs": 1, "runs": 0, "archives": 1, "archives_short": 1,
+        "replicas": 0,
+        "store_bytes": 20_000_000, "free_bytes": 80_000_000_000_u64,
+        "disk_bytes": 100_000_000_000_u64,
+        "instance_url": "https://jerry.example.org",
+        "yunohost_version": "12.1.17",
+        "health": "amber",
+        "reasons": ["1 archive has fewer copies than its job wants"]
+    })
+}
+
+fn info() -> Value {
+    json!({
+        "archive": archive(false),
+        "backup_info": "{\"instance_name\":\"jerry\",\"instance_url\":\"https://jerry.example.org\",\
+            \"app\":\"nextcloud\",\"type\":\"ynh_app\",\"created_at\":\"2026-05-08T03:00:00+00:00\",\
+            \"backupmanager_version\":\"0.1.0\",\"yunohost_version\":\"12.1.17\",\
+            \"archive\":\"a lie\"}",
+        "info": "{\"description\":\"nextcloud\",\"size\":52428800}"
+    })
+}
+
+fn plan() -> Value {
+    json!({
+        "archive": "jerry_nextcloud_20260508", "origin": node("jerry"), "hostile": false,
+        "components": ["app"], "destination": "/", "entries": 1200, "bytes": 52_428_800,
+        "creates": 1000, "replaces": 200, "keeps": 0, "fetch_bytes": 0, "fetch_from": [],
+        "steps": [{ "component": "app", "what": "restore the app nextcloud", "detail": [] }],
+        "conflicts": { "total": 0, "first": [] }, "concerns": { "total": 0, "first": [] },
+        "consent": "5b".repeat(32)
+    })
+}
+
+fn restored() -> Value {
+    json!({
+        "archive": "jerry_nextcloud_20260508", "destination": "/", "entries": 1200,
+        "bytes": 52_428_800, "kept": 0, "fetched_bytes": 0, "compared": true,
+        "differs": { "total": 0, "first": [] }, "not_set": { "total": 0, "first": [] },
+        "steps": [{
+            "step": { "component": "app", "what": "restore the app nextcloud", "detail": [] },
+            "state": "done", "said": []
+        }],
+        "safety": "jerry_nextcloud_20260508-2", "run": 42, "duration_ms": 61_000
+    })
+}
+
+fn contents() -> Value {
+    json!({
+        "archive": "jerry_nextcloud_20260508",
+        "entries": [{
+            "path": "apps/nextcloud/settings.yml", "kind": "file", "link": "", "mode": 0o640,
+            "uid": 0, "gid": 33, "bytes": 812, "mtime": { "seconds": 1_778_209_199, "nanos": 0 }
+        }],
+        "next": 17
+    })
+}
+
+fn pruned() -> Value {
+    let verdict = PruneVerdict {
+        archive: "jerry_nextcloud_20260508".to_owned(),
+        job: "cloud".to_owned(),
+        created_ms: protocol::Time(MADE_MS),
+        keep: true,
+        reason: "the newest of 2026-05-08".to_owned(),
+    };
+    json!({ "dry_run": true, "verdicts": [verdict], "kept": 1, "dropped": 0, "freed_bytes": 0 })
+}
+
+fn member() -> Value {
+    json!({
+        "node": node("tom"), "role": "storage", "connection": "direct",
+        "addresses": ["/ip4/192.0.2.7/tcp/4001"], "version": "0.1.0", "joined_ms": MADE_MS,
+        "seen_ms": MADE_MS + 1_000, "expelled_ms": null, "rights": ["store"],
+        "quota_bytes": 1_000_000_000, "keeps_here_bytes_max": null, "holds_bytes": 10_000_000,
+        "holds_archives": 0, "words": null
+    })
+}
+
+fn worker() -> Value {
+    json!({
+        "name": "replicate", "state": "working", "what": "fetching tom_www_20260507 from tom",
+        "progress": { "what": "fetching", "done": 1, "total": 4, "bytes_done": 0,
+                      "bytes_total": null, "rate_bytes": 0, "eta_ms": null },
+        "errors_in_a_row": 0, "last_error": null, "worked_ms": MADE_MS
+    })
+}
+
+fn store() -> Value {
+    json!({
+        "path": "/var/lib/backupmanager/chunks", "objects": 300, "object_bytes": 19_000_000,
+        "packs": 1, "pack_bytes": 20_000_000, "garbage_bytes": 0, "index_bytes": 65_536,
+        "free_bytes": 80_000_000_000_u64
+    })
+}
+
+fn instance() -> Value {
+    json!({
+        "number": 2, "name": "tom", "url": "https://tom.example.org", "pin": null, "ssh": null,
+        "state": "online", "why": null, "last_seen_ms": MADE_MS, "asked_ms": MADE_MS,
+        "instance_name": "tom", "version": "1.0.0", "jobs": [], "jobs_ms": null,
+        "created_ms": MADE_MS - 86_400_000
+    })
+}
+
+fn transfer(instance: &str) -> Value {
+    json!({
+        "id": 5, "archive": "jerry_nextcloud_20260508", "instance": instance, "mode": "auto",
+        "way": "http", "state": "sending", "bytes_done": 50_000_000,
+        "bytes_total": 52_428_800, "sha256": "ab".repeat(32), "failures": 0, "failure": null,
+        "next_ms": null, "started_ms": MADE_MS, "ended_ms": null
+    })
+}
+
+fn no_such(what: &str) -> Failure {
+    Failure::new(FailureCode::NotFound, format!("cannot find {what}"), "there is none")
+}
+
+/// How the node answers: one job, two runs, an archive of each of two nodes.
+pub(crate) fn reply(request: &Request) -> Result<Reply, Failure> {
+    let archive_name = |name: &str| match name {
+        "jerry_nextcloud_20260508" => Ok(()),
+        other => Err(no_such(&format!("archive {other}"))),
+    };
+    Ok(match request {
+        Request::Status => Reply::Status(read(status())),
+        Request::Workers => Reply::Workers(vec![read(worker())]),
+        Request::MeshList => Reply::Members(vec![read(member())]),
+        Request::JobList(_) => Reply::Jobs(read(json!({ "jobs": [job()], "next": null }))),
+        Request::JobNumbered { number: JOB } | Request::JobShow { .. } => Reply::Job(job().into()),
+        Request::JobNumbered { number } => return Err(no_such(&format!("job {number}"))),
+        Request::JobAdd(spec) | Request::JobEdit(JobEdit { spec, .. }) => {
+            let mut report = job();
+            report.job.spec = spec.clone();
+            Reply::Job(report.into())
+        }
+        Request::JobRun(JobRun { .. }) => {
+            let mut started = RunReport::new(
+                RUN + 1,
+                "cloud",
+                protocol::control::RunState::Running,
+                protocol::Time(MADE_MS),
+            );
+            (started.job_id, started.job_number) = (Some(job().job.id), Some(JOB));
+            Reply::RunStarted(started)
+        }
+        Request::JobRemove { .. } => Reply::Done,
+        Request::RunList(_) => Reply::Runs(vec![run(RUN), failed()]),
+        Request::RunShow { run } if *run <= RUN => Reply::Run(read(detail(*run))),
+        Request::RunShow { run } => return Err(no_such(&format!("run {run}"))),
+        Request::RunCancel { run: number } => Reply::RunEnded(run(*number)),
+        Request::Prune(_) => Reply::Pruned(read(pruned())),
+        Request::ArchiveList(_) => Reply::Archives(read(
+            json!({ "archives": [of_tom(), sealed(), archive(false)], "next": null }),
+        )),
+        Request::ArchiveInfo(of) => {
+            archive_name(of.name.as_str())?;
+            Reply::ArchiveInfo(Box::new(read(info())))
+        }
+        Request::ArchiveContents(of) => {
+            archive_name(of.archive.name.as_str())?;
+            Reply::Contents(read(contents()))
+        }
+        Request::ArchiveRemove(of) => {
+            archive_name(of.archive.name.as_str())?;
+            Reply::Removed(read(json!({
+                "archive": "jerry_nextcloud_20260508", "dry_run": of.dry_run,
+                "freed_bytes": 900_000, "replicas": []
+            })))
+        }
+        Request::ArchivePin { pinned, .. } => Reply::Archive(read(archive(*pinned))),
+        Request::ArchiveRestore(restore) => {
+            archive_name(restore.archive.name.as_str())?;
+            match restore.plan {
+                true => Reply::RestorePlan(read(plan())),
+                false => Reply::Restored(read(restored())),
+            }
+        }
+        Request::StoreStats => Reply::StoreStats(read(store())),
+        other => return of_instances(other),
+    })
+}
+
+fn of_instances(request: &Request) -> Result<Reply, Failure> {
+    Ok(match request {
+        Request::InstanceList => Reply::Instances(vec![read(instance())]),
+        Request::TransferStart(start) if start.instance.as_str() == "nowhere" => {
+            return Err(no_such("instance nowhere"));
+        }
+        Request::TransferStart(start) => Reply::Transfer(read(transfer(start.instance.as_str()))),
+        Request::TransferList => Reply::Transfers(vec![read(transfer("tom"))]),
+        Request::TransferShow { transfer: 5 } | Request::TransferCancel { transfer: 5 } => {
+            Reply::Transfer(read(transfer("tom")))
+        }
+        Request::TransferShow { transfer } => {
+            return Err(no_such(&format!("transfer {transfer}")));
+        }
+        other => panic!("nobody should ask for {other:?}"),
+    })
+}
