@@ -8,6 +8,8 @@ mod daemon;
 mod damage;
 mod databases;
 mod disk;
+mod http;
+mod instances;
 mod mesh;
 mod prune;
 mod restore;

@@ -6,8 +6,10 @@
 
 mod clock;
 mod databases;
+pub mod instance;
 mod node;
 mod ran;
+mod sshd;
 mod tmpfs;
 pub mod tree;
 pub mod yunohost;
@@ -19,8 +21,10 @@ use std::{
 
 pub use clock::Clock;
 pub use databases::DatabaseServer;
+pub use instance::Instance;
 pub use node::Node;
 pub use ran::Ran;
+pub use sshd::Sshd;
 pub use tmpfs::Tmpfs;
 
 /// How long anything may take. Only a test that fails waits so long.

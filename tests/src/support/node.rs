@@ -27,6 +27,8 @@ pub struct Node {
     pub archives: PathBuf,
     /// What the daemon finds in its environment, from its next start on.
     pub env: Vec<(String, OsString)>,
+    /// What more `serve` is told, from its next start on: `--http 127.0.0.1:0`.
+    pub serve: Vec<String>,
     log: PathBuf,
     child: Option<Child>,
 }
@@ -45,7 +47,8 @@ impl Node {
     pub fn stopped(name: &str, data: &Path, archives: &Path) -> Self {
         let log = archives.with_extension("log");
         let (data, archives) = (data.to_owned(), archives.to_owned());
-        Self { name: name.to_owned(), data, archives, env: Vec::new(), log, child: None }
+        let (env, serve) = (Vec::new(), Vec::new());
+        Self { name: name.to_owned(), data, archives, env, serve, log, child: None }
     }
 
     /// Starts it, on the data that is there.
@@ -69,6 +72,7 @@ impl Node {
         command.args(["--pdeathsig", "KILL"]).arg(program()).arg("serve");
         command.arg("--data").arg(&self.data).args(["--name", &self.name]);
         command.args(["--listen", "/ip4/127.0.0.1/tcp/0", "--archives"]).arg(&self.archives);
+        command.args(&self.serve);
         command.env_remove("BACKUPMANAGER_DATA").env_remove("BACKUPMANAGER_SOCKET");
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a log")).stderr(log);
