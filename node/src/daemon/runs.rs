@@ -5,6 +5,7 @@
 //! then on. How many run at once, and what waits, is decided by [`active`].
 
 mod active;
+mod latest;
 mod transcript;
 
 use std::sync::{
@@ -18,7 +19,10 @@ use protocol::{
 };
 use tracing::warn;
 
-use self::active::Active;
+use self::{
+    active::Active,
+    latest::{Known, Latest},
+};
 use crate::{
     db::{Db, DbError, RunsOf},
     socket::{Cancel, CancelSwitch},
@@ -46,6 +50,8 @@ pub struct Runs {
     db: Arc<Db>,
     next: AtomicU64,
     active: Mutex<Active>,
+    /// Locked after `active`.
+    latest: Mutex<Latest>,
     ends: tokio::sync::watch::Sender<u64>,
 }
 
@@ -64,7 +70,8 @@ impl Runs {
             db.end_run(&run, &[])?;
         }
         let active = Mutex::new(Active::new(parallel));
-        Ok(Self { db, next, active, ends: tokio::sync::watch::channel(0).0 })
+        let ends = tokio::sync::watch::channel(0).0;
+        Ok(Self { db, next, active, latest: Mutex::default(), ends })
     }
 
     /// A run begins, or waits for its turn. The switch stops it.
@@ -82,6 +89,7 @@ impl Runs {
             Failure::caused(FailureCode::Internal, "cannot note the run", &error)
         })?;
         active.add(run.clone(), &new, cancel);
+        self.latest().is(&run);
         Ok(run)
     }
 
@@ -150,6 +158,10 @@ impl Runs {
         // Written before it is taken out, so that whoever looks meanwhile sees it one way or the
         // other.
         let written = self.db.end_run(&report, &said);
+        match written {
+            Ok(()) => self.latest().is(&report),
+            Err(_) => self.latest().forget(&report),
+        }
         active.remove(id, sys::now());
         drop(active);
         self.ends.send_modify(|ends| *ends += 1);
@@ -250,20 +262,38 @@ impl Runs {
     /// # Errors
     /// When the state file cannot be read.
     pub fn last_of(&self, job: &JobId) -> Result<Option<RunReport>, DbError> {
-        Ok(self.list(RunsOf::Job(job), None, 1)?.pop())
+        let active = self.lock();
+        let last = self.known(&active, job)?.last;
+        Ok(last.map(|run| active.get(run.run).map_or(run, |now| now.report.clone())))
     }
 
-    /// The newest backup of a job that has ended.
+    /// The newest backup of a job that has ended, of its newest runs.
     ///
     /// # Errors
     /// When the state file cannot be read.
     pub fn last_backup_of(&self, job: &JobId) -> Result<Option<RunReport>, DbError> {
-        let is_backup = |run: &RunReport| run.kind == RunKind::Backup && !is_open(run.state);
-        let newest = self.list(RunsOf::Job(job), None, 2)?.into_iter().find(is_backup);
-        if newest.is_some() {
-            return Ok(newest);
+        Ok(self.known(&self.lock(), job)?.backup)
+    }
+
+    /// The last runs of a job. Nothing begins or ends while what is at work is locked.
+    fn known(&self, _: &MutexGuard<'_, Active>, job: &JobId) -> Result<Known, DbError> {
+        if let Some(known) = self.latest().get(job) {
+            return Ok(known.clone());
         }
-        Ok(self.list(RunsOf::Job(job), None, LOOKED_BACK_MAX)?.into_iter().find(is_backup))
+        let is_backup = |run: &RunReport| run.kind == RunKind::Backup && !is_open(run.state);
+        let newest = |limit| self.db.runs(RunsOf::Job(job), u64::MAX, limit);
+        let runs = newest(2)?;
+        let mut backup = runs.iter().find(|run| is_backup(run)).cloned();
+        if backup.is_none() && runs.len() == 2 {
+            backup = newest(LOOKED_BACK_MAX)?.into_iter().find(is_backup);
+        }
+        let known = Known { last: runs.into_iter().next(), backup };
+        self.latest().put(*job, known.clone());
+        Ok(known)
+    }
+
+    fn latest(&self) -> MutexGuard<'_, Latest> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Active> {
