@@ -7,6 +7,7 @@
 mod clock;
 mod databases;
 pub mod instance;
+mod nginx;
 mod node;
 mod ran;
 mod sshd;
@@ -22,6 +23,7 @@ use std::{
 pub use clock::Clock;
 pub use databases::DatabaseServer;
 pub use instance::Instance;
+pub use nginx::Nginx;
 pub use node::Node;
 pub use ran::Ran;
 pub use sshd::Sshd;
