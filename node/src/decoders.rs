@@ -8,9 +8,11 @@ pub use crate::{
         rebuild::decoders::{embedded_block, listed_names},
         tars::foreign::told_by as foreign_told,
     },
+    instances::decoders::instance_answer,
     tasks::{
         database::decoders::{dump_head, dump_here, dump_restricted},
         process::decoders::{Said, program_lines},
         yunohost::decoders::{Answered, answered},
     },
 };
+pub use web::decoders::{FormError, form};

@@ -10,6 +10,7 @@
 mod answer;
 mod auth;
 mod backend;
+pub mod decoders;
 mod error;
 mod router;
 mod serve;

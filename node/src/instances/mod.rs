@@ -9,6 +9,7 @@
 
 mod answers;
 mod calls;
+pub(crate) mod decoders;
 mod error;
 mod http;
 mod part;

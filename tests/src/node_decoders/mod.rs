@@ -3,6 +3,7 @@
 
 mod archives;
 mod dumps;
+mod http;
 mod talk;
 
 use crate::decoders::Decoder;
@@ -16,6 +17,8 @@ pub const ALL: &[Decoder] = &[
     Decoder { name: "dump_restricted", feed: dumps::restricted, seeds: dumps::restricted_seeds },
     Decoder { name: "yunohost_answer", feed: talk::answer, seeds: talk::answer_seeds },
     Decoder { name: "agent_frame", feed: talk::frame, seeds: talk::frame_seeds },
+    Decoder { name: "multipart", feed: http::multipart, seeds: http::multipart_seeds },
+    Decoder { name: "instance_answer", feed: http::answer, seeds: http::answer_seeds },
 ];
 
 /// Feeds the decoder of that name, for the fuzz targets.

@@ -17,6 +17,8 @@ use axum::Router;
 use crate::State;
 
 pub(crate) use restores::Restores;
+pub use upload::FormError;
+pub(crate) use upload::{Multipart, boundary};
 
 /// All routes, relative to `/api/v1`.
 pub(crate) fn routes() -> Router<State> {

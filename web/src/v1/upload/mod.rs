@@ -6,6 +6,9 @@
 mod multipart;
 mod part;
 
+pub use multipart::FormError;
+pub(crate) use multipart::{Multipart, boundary};
+
 use axum::{
     Router,
     extract::Request as HttpRequest,

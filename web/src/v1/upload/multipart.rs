@@ -24,7 +24,7 @@ const HEAD_END: &[u8] = b"\r\n\r\n";
 
 /// A form that is none, or has no file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FormError {
+pub enum FormError {
     /// It breaks the grammar of forms.
     Malformed,
     /// The head of a field is too long.
@@ -70,7 +70,7 @@ enum Place {
 
 /// Takes a form apart as it comes.
 #[derive(Debug)]
-pub(super) struct Multipart {
+pub(crate) struct Multipart {
     delimiter: Vec<u8>,
     held: Vec<u8>,
     place: Place,
@@ -80,14 +80,14 @@ pub(super) struct Multipart {
 
 impl Multipart {
     /// A form at its beginning.
-    pub(super) fn new(boundary: &str) -> Self {
+    pub(crate) fn new(boundary: &str) -> Self {
         // The first boundary has no line before it; with one it is as the others.
         let (delimiter, held) = (format!("\r\n--{boundary}").into_bytes(), b"\r\n".to_vec());
         Self { delimiter, held, place: Place::Before, aside: 0, has_file: false }
     }
 
     /// Takes the next bytes, and gives those of the file.
-    pub(super) fn push(
+    pub(crate) fn push(
         &mut self,
         bytes: &[u8],
         file: &mut VecDeque<Bytes>,
@@ -98,7 +98,7 @@ impl Multipart {
     }
 
     /// Says that nothing more comes.
-    pub(super) fn finish(&self) -> Result<(), FormError> {
+    pub(crate) fn finish(&self) -> Result<(), FormError> {
         match self.place {
             Place::After if self.has_file => Ok(()),
             Place::After => Err(FormError::NoFile),
@@ -239,7 +239,7 @@ fn split_outside_quotes(text: &str) -> (&str, &str) {
 }
 
 /// The boundary that a Content-Type says.
-pub(super) fn boundary(kind: &str) -> Option<String> {
+pub(crate) fn boundary(kind: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_graphic() || c == ' ';
     parameter(kind, "boundary")
         .filter(|text| (1..=BOUNDARY_BYTES_MAX).contains(&text.len()) && text.chars().all(plain))
