@@ -1,10 +1,10 @@
 //! Taking one part.
 //!
-//! Its bytes go through a buffer of bounded size to their place in the spool, so memory does not
+//! Its bytes go through two buffers of bounded size to their place in the spool, so memory does not
 //! depend on the size of parts. A part is written by one at a time; one that is here already is read
 //! to its end, counted, and changes nothing.
 
-use std::{fs::File, os::unix::fs::FileExt as _, sync::Arc, time::Duration};
+use std::{fs::File, num::NonZeroU64, os::unix::fs::FileExt as _, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -12,7 +12,11 @@ use protocol::{
     control::{Failure, FailureCode, UploadReport},
     upload::{Admission, PartError, UploadId},
 };
-use tokio::time::{Instant, timeout, timeout_at};
+use rustix::fs::{Advice, fadvise};
+use tokio::{
+    task::{JoinHandle, spawn_blocking},
+    time::{Instant, timeout, timeout_at},
+};
 use web::PartBody;
 
 use super::{named, spool::disk_failure};
@@ -115,23 +119,20 @@ fn claim(
 }
 
 /// Writes a part to its place and notes it, each step durable before the next.
-async fn write(claim: Arc<Claim>, mut offset: u64, mut incoming: Incoming) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| disk_failure(WHAT, &error);
+async fn write(claim: Arc<Claim>, offset: u64, mut incoming: Incoming) -> Result<(), Failure> {
     let file = blocking({
         let claim = Arc::clone(&claim);
+        let failed = |error: std::io::Error| disk_failure(WHAT, &error);
         move || claim.node.uploads.spool.writable(&claim.id).map_err(failed)
     });
     let file = Arc::new(file.await?);
-    let mut buffer = Vec::with_capacity(BUFFER_BYTES);
+    let mut writer = Writer::new(Arc::clone(&claim), Arc::clone(&file), offset);
     while let Some(bytes) = incoming.next().await? {
-        buffer.extend_from_slice(&bytes);
-        if buffer.len() >= BUFFER_BYTES {
-            (buffer, offset) = flush(&claim, &file, buffer, offset).await?;
-        }
+        writer.take(&bytes).await?;
     }
-    flush(&claim, &file, buffer, offset).await?;
+    writer.end().await?;
     blocking(move || {
-        file.sync_data().map_err(failed)?;
+        file.sync_data().map_err(|error| disk_failure(WHAT, &error))?;
         let (node, id, number) = (&claim.node, &claim.id, claim.number);
         node.uploads.change(&node.db, id, |session| {
             session.receive(number, sys::now()).map_err(|error| refuse(&error))
@@ -140,26 +141,60 @@ async fn write(claim: Arc<Claim>, mut offset: u64, mut incoming: Incoming) -> Re
     .await
 }
 
-/// Writes what was gathered; the empty buffer, and where the next bytes go.
+/// Writes to the spool while the next bytes come: one buffer fills, the other one is written.
 ///
 /// Should the request go away meanwhile, the claim stays until the write has ended, so that late
 /// bytes never meet those of the next try.
-async fn flush(
-    claim: &Arc<Claim>,
-    file: &Arc<File>,
-    mut buffer: Vec<u8>,
+struct Writer {
+    claim: Arc<Claim>,
+    file: Arc<File>,
     offset: u64,
-) -> Result<(Vec<u8>, u64), Failure> {
-    let (claim, file) = (Arc::clone(claim), Arc::clone(file));
-    blocking(move || {
-        let written = file.write_all_at(&buffer, offset);
-        drop(claim);
-        written.map_err(|error| disk_failure(WHAT, &error))?;
-        let end = offset + buffer.len() as u64;
-        buffer.clear();
-        Ok((buffer, end))
-    })
-    .await
+    buffer: Vec<u8>,
+    at_work: Option<JoinHandle<Result<Vec<u8>, std::io::Error>>>,
+}
+
+impl Writer {
+    fn new(claim: Arc<Claim>, file: Arc<File>, offset: u64) -> Self {
+        Self { claim, file, offset, buffer: Vec::with_capacity(BUFFER_BYTES), at_work: None }
+    }
+
+    async fn take(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= BUFFER_BYTES { self.turn().await } else { Ok(()) }
+    }
+
+    /// Begins to write what was gathered, once what came before is written.
+    async fn turn(&mut self) -> Result<(), Failure> {
+        let empty = self.settled().await?;
+        let mut full = std::mem::replace(&mut self.buffer, empty);
+        let (claim, file, offset) = (Arc::clone(&self.claim), Arc::clone(&self.file), self.offset);
+        self.offset += full.len() as u64;
+        self.at_work = Some(spawn_blocking(move || {
+            let written = file.write_all_at(&full, offset);
+            // Dirty pages go to the disk now, and not all at the end: that is what the advice does.
+            // Where it is not heard, it only takes longer.
+            let _ = fadvise(&file, offset, NonZeroU64::new(full.len() as u64), Advice::DontNeed);
+            drop(claim);
+            full.clear();
+            written.map(|()| full)
+        }));
+        Ok(())
+    }
+
+    /// The buffer that was written, empty.
+    async fn settled(&mut self) -> Result<Vec<u8>, Failure> {
+        let Some(at_work) = self.at_work.take() else {
+            return Ok(Vec::with_capacity(BUFFER_BYTES));
+        };
+        let died = |error| Failure::caused(FailureCode::Internal, WHAT, &error);
+        at_work.await.map_err(died)?.map_err(|error| disk_failure(WHAT, &error))
+    }
+
+    /// Writes the rest.
+    async fn end(mut self) -> Result<(), Failure> {
+        self.turn().await?;
+        self.settled().await.map(drop)
+    }
 }
 
 /// The bytes of a part as they come, counted.
