@@ -17,6 +17,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "schema")]
+pub(crate) use command::ENV_MAX;
 pub use command::{COMMAND_SECONDS, COMMAND_SECONDS_MAX, COMMANDS_MAX, Command};
 pub use custom_dir::{
     CustomDir, EXCLUDE_BYTES_MAX, EXCLUDES_MAX, FIREWALL_PORTS_MAX, FirewallPort, Permissions,
@@ -50,6 +52,7 @@ pub const KEEP_TAR_MAX: u16 = 1_000;
 
 /// What a job backs up, by kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum JobConfig {
     /// One app of `YunoHost`.
@@ -122,17 +125,22 @@ impl JobConfig {
 
 /// Which nodes hold the copies.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Holders {
     /// The placement chooses among all members that have room.
     #[default]
     Any,
     /// These nodes and no others, by name.
-    Named(BTreeSet<Name>),
+    Named(
+        #[cfg_attr(feature = "schema", schemars(length(min = 1, max = HOLDERS_NAMED_MAX)))]
+        BTreeSet<Name>,
+    ),
 }
 
 /// How a job's chunks are sealed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Seal {
     /// Encrypted with the cipher that this machine is fastest at.
@@ -144,6 +152,7 @@ pub enum Seal {
 
 /// A job as somebody asks for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct JobSpec {
     /// Unique among the jobs of its node.
@@ -152,6 +161,7 @@ pub struct JobSpec {
     pub config: JobConfig,
     /// How many copies on other nodes, besides the origin's own.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(range(max = COPIES_MAX)))]
     pub copies: u8,
     /// Where the copies lie.
     #[serde(default)]
@@ -161,10 +171,12 @@ pub struct JobSpec {
     pub seal: Seal,
     /// zstd level.
     #[serde(default = "default_level")]
+    #[cfg_attr(feature = "schema", schemars(range(min = *LEVELS.start(), max = *LEVELS.end())))]
     pub level: i8,
     /// How many plain tars of the newest archives are kept in the archives folder. When nothing is
     /// said: the newest where `YunoHost` runs, none elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(max = KEEP_TAR_MAX)))]
     pub keep_tar: Option<u16>,
     /// When it runs by itself; without one, only when somebody asks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -174,10 +186,12 @@ pub struct JobSpec {
     pub retention: Retention,
     /// Run before anything is read, in order. One that fails stops the run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = COMMANDS_MAX)))]
     pub before: Vec<Command>,
     /// Run after the archive is made, or could not be made, or a command before failed. One that
     /// fails is a warning.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = COMMANDS_MAX)))]
     pub after: Vec<Command>,
     /// A disabled job runs only when somebody asks.
     #[serde(default = "default_enabled")]

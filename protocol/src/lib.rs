@@ -40,6 +40,8 @@ pub mod placement;
 pub mod record;
 pub mod retention;
 pub mod schedule;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod seal;
 pub mod sync;
 pub mod tar;

@@ -25,22 +25,30 @@ const SHOWN_CHARS_MAX: usize = 80;
 
 /// What stays of a job's archives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(transform = crate::schema::keeps_something)
+)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Retention {
     /// Everything.
     #[default]
     All,
     /// The newest so many.
-    Count(u32),
+    Count(#[cfg_attr(feature = "schema", schemars(range(min = 1, max = KEEP_MAX)))] u32),
     /// One of each of the last so many days.
-    Daily(u32),
+    Daily(#[cfg_attr(feature = "schema", schemars(range(min = 1, max = KEEP_MAX)))] u32),
     /// Grandfather, father, son.
     Gfs {
         /// One of each of the last so many days.
+        #[cfg_attr(feature = "schema", schemars(range(max = KEEP_MAX)))]
         daily: u32,
         /// One of each of the last so many weeks.
+        #[cfg_attr(feature = "schema", schemars(range(max = KEEP_MAX)))]
         weekly: u32,
         /// One of each of the last so many months.
+        #[cfg_attr(feature = "schema", schemars(range(max = KEEP_MAX)))]
         monthly: u32,
     },
 }

@@ -37,16 +37,20 @@ const SHOWN_CHARS_MAX: usize = 80;
 
 /// When a job runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
     /// Minute, hour, day of the month, month, day of the week; or `@hourly`, `@daily`, `@weekly`,
     /// `@monthly`, `@yearly`.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::cron()), length(max = LINE_BYTES_MAX)))]
     pub cron: String,
     /// The IANA name of the time zone; the machine's own without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::ZONE), length(max = ZONE_BYTES_MAX)))]
     pub zone: Option<String>,
     /// Each run begins up to so many seconds later, so that not all nodes begin at once.
     #[serde(default, skip_serializing_if = "is_zero")]
+    #[cfg_attr(feature = "schema", schemars(range(max = DELAY_SECONDS_MAX)))]
     pub delay_s: u32,
 }
 

@@ -24,6 +24,7 @@ pub enum Event {
 
 /// How far something is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Progress {
     /// What is being done: `reading`, `fetching`, `checking`.
     pub what: String,

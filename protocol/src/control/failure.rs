@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Why not, for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FailureCode {
     /// An argument makes no sense or breaks a bound.

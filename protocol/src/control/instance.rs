@@ -42,6 +42,7 @@ pub struct InstanceRun {
 
 /// How an instance is, as far as is known here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum InstanceState {
     /// It was never asked.

@@ -60,8 +60,8 @@ pub use path::{RawPath, RawPathError};
 pub use reply::{Issue, Issues, NodeName, Outcome, PAGE_ENTRIES_MAX, Page, Reply};
 pub use request::{JobEdit, JobRun, Request, RequestError};
 pub use restore::{
-    ArchiveExport, ArchiveRestore, CONSENT_CHARS, Component, Exported, Overwrite, RestorePlan,
-    RestoreStep, Restored, StepReport, StepState,
+    ArchiveExport, ArchiveRestore, CONSENT_CHARS, Component, Exported, Overwrite, RENAMED_MAX,
+    RestorePlan, RestoreStep, Restored, StepReport, StepState,
 };
 pub use run::{
     Choice, Choices, JobReport, Jobs, NEXT_RUNS_TOLD, RunDetail, RunKind, RunList, RunReport,

@@ -170,6 +170,7 @@ pub struct NodeName {
 
 /// One thing that did not go as it should.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Issue {
     /// The file it is about.
     pub path: RawPath,
@@ -181,6 +182,7 @@ pub struct Issue {
 
 /// Issues, of which there may be as many as files: all are counted, the first are listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Issues {
     /// How many there were.
     pub total: u64,

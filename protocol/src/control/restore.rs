@@ -38,6 +38,7 @@ pub struct Exported {
 
 /// What happens to files that are there already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Overwrite {
     /// Those that differ from the archive are replaced.
@@ -51,6 +52,7 @@ pub enum Overwrite {
 
 /// A part of what an archive can bring back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Component {
     /// An app of `YunoHost`.
@@ -147,7 +149,7 @@ fn yes() -> bool {
 }
 
 /// Most databases that a restore may rename.
-const RENAMED_MAX: usize = 1_000;
+pub const RENAMED_MAX: usize = 1_000;
 
 /// Length of a consent: a hash of 32 bytes in hex.
 pub const CONSENT_CHARS: usize = 64;
@@ -240,6 +242,7 @@ pub struct RestorePlan {
 
 /// How a step went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StepState {
     /// Done.

@@ -13,6 +13,7 @@ pub const TRANSFERS_ENDED_MAX: usize = 1_000;
 
 /// How an archive is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TransferMode {
     /// As fits the instance, its settings, and the size of the archive.
@@ -40,6 +41,7 @@ pub struct TransferStart {
 
 /// Where a transfer stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TransferState {
     /// It waits for its turn.

@@ -13,7 +13,7 @@ use super::{
 pub const COMMANDS_MAX: usize = 20;
 
 /// Most variables of one command.
-const ENV_MAX: usize = 100;
+pub(crate) const ENV_MAX: usize = 100;
 
 /// How long a command may take, seconds, when nothing is said.
 pub const COMMAND_SECONDS: u32 = 600;
@@ -23,18 +23,23 @@ pub const COMMAND_SECONDS_MAX: u32 = 86_400;
 
 /// A line for the shell, written by an administrator of this node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Command {
     /// What `sh -c` gets.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::TEXT), length(max = RESTORE_COMMAND_BYTES_MAX)))]
     pub run: String,
     /// The user it runs as; the agent's (root) without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::ACCOUNT)))]
     pub user: Option<String>,
     /// Variables it finds, besides a small fixed set.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(transform = crate::schema::variables))]
     pub env: BTreeMap<String, String>,
     /// After so many seconds it is stopped, and has failed.
     #[serde(default = "default_seconds")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = COMMAND_SECONDS_MAX)))]
     pub timeout_s: u32,
 }
 

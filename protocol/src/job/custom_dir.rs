@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "schema")]
+use super::PATH_BYTES_MAX;
 use super::{
     JobError,
     check::{absolute, account, count, refuse, text},
@@ -21,12 +23,21 @@ pub const RESTORE_COMMAND_BYTES_MAX: usize = 4_096;
 
 /// A directory (or a single file) and what is left out of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CustomDir {
     /// Absolute path of what is backed up.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::ABSOLUTE), length(max = PATH_BYTES_MAX)))]
     pub source_path: String,
     /// Patterns as in a .gitignore, relative to `source_path`: `cache/`, `*.tmp`, `!keep.tmp`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            length(max = EXCLUDES_MAX),
+            inner(regex(pattern = crate::schema::TEXT), length(max = EXCLUDE_BYTES_MAX))
+        )
+    )]
     pub excludes: Vec<String>,
     /// What a restore does besides putting the files back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -35,6 +46,7 @@ pub struct CustomDir {
 
 /// What a restore does besides putting the files back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RestoreBlock {
     /// A user that is made when it is missing.
@@ -48,17 +60,27 @@ pub struct RestoreBlock {
     pub permissions: Option<Permissions>,
     /// Commands that run last, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            length(max = RESTORE_COMMANDS_MAX),
+            inner(regex(pattern = crate::schema::TEXT), length(max = RESTORE_COMMAND_BYTES_MAX))
+        )
+    )]
     pub post_restore_commands: Vec<String>,
     /// Ports to open in YunoHost's firewall.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = FIREWALL_PORTS_MAX)))]
     pub firewall_ports: Vec<FirewallPort>,
 }
 
 /// A port that the restored service needs open.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FirewallPort {
     /// Its number.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub port: u16,
     /// Over what.
     #[serde(default)]
@@ -67,6 +89,7 @@ pub struct FirewallPort {
 
 /// What a port is open for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PortProtocol {
     /// TCP.
@@ -83,33 +106,43 @@ pub const FIREWALL_PORTS_MAX: usize = 100;
 
 /// A user of the machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SystemUser {
     /// Login name.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::ACCOUNT)))]
     pub name: String,
     /// Home directory.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::ABSOLUTE), length(max = PATH_BYTES_MAX)))]
     pub home: String,
     /// Login shell.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::ABSOLUTE), length(max = PATH_BYTES_MAX)))]
     pub shell: String,
 }
 
 /// A systemd unit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SystemdService {
     /// Name of the unit, with or without `.service`.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::UNIT)))]
     pub name: String,
     /// Where its file lies among the restored ones.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::ABSOLUTE), length(max = PATH_BYTES_MAX)))]
     pub service_file: String,
 }
 
 /// Owner and mode.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Permissions {
     /// `user` or `user:group`.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::OWNER)))]
     pub owner: String,
     /// Octal digits, as chmod takes them.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::OCTAL)))]
     pub mode: String,
 }
 

@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "schema")]
+use super::PATH_BYTES_MAX;
 use super::{
     JobError,
     check::{absolute, count, refuse},
@@ -22,28 +24,51 @@ const NAME_BYTES_MAX: usize = 256;
 
 /// Databases of one server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(transform = crate::schema::some_or_all)
+)]
 #[serde(deny_unknown_fields)]
 pub struct Databases {
     /// The database, when it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::DATABASE), length(max = NAME_BYTES_MAX)))]
     pub database: Option<String>,
     /// The databases, when they are several.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            length(max = DATABASES_MAX),
+            inner(regex(pattern = crate::schema::DATABASE), length(max = NAME_BYTES_MAX))
+        )
+    )]
     pub databases: BTreeSet<String>,
     /// Every database that the server has when the run begins, its own excepted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
     /// Of all, leave these out.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            length(max = DATABASES_MAX),
+            inner(regex(pattern = crate::schema::DATABASE), length(max = NAME_BYTES_MAX))
+        )
+    )]
     pub excludes: BTreeSet<String>,
     /// The user to connect as, where it is not the one that the operating system vouches for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::DATABASE), length(max = NAME_BYTES_MAX)))]
     pub user: Option<String>,
     /// The server's socket (for PostgreSQL the folder it is in), where it is not the usual one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::ABSOLUTE), length(max = PATH_BYTES_MAX)))]
     pub socket: Option<String>,
     /// A server on another machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::HOST)))]
     pub host: Option<String>,
     /// Its port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,6 +76,7 @@ pub struct Databases {
     /// A file with the password, in the server's own format (`my.cnf`, `.pgpass`), that nobody but
     /// its owner may read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::ABSOLUTE), length(max = PATH_BYTES_MAX)))]
     pub options_file: Option<String>,
     /// Compress each dump by itself, as 004 did. Dumps in plain are what dedup works on.
     #[serde(default, skip_serializing_if = "DumpFormat::is_plain")]
@@ -59,6 +85,7 @@ pub struct Databases {
 
 /// How a dump lies in the archive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DumpFormat {
     /// As the dump program writes it: `NAME.sql`.

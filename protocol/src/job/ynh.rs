@@ -15,9 +15,11 @@ const NAME_BYTES_MAX: usize = 80;
 
 /// One app.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct YnhApp {
     /// Its id: `nextcloud`, `wordpress__2`.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::PART)))]
     pub app_id: String,
     /// Leave out what the app's packager calls data (`BACKUP_CORE_ONLY`).
     #[serde(default)]
@@ -26,10 +28,12 @@ pub struct YnhApp {
 
 /// Parts of the system.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct YnhSystem {
     /// Their names (`data_home`, `conf_ldap`); without any, all that there are.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = PARTS_MAX), inner(regex(pattern = crate::schema::PART))))]
     pub parts: Vec<String>,
 }
 

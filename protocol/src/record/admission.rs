@@ -9,6 +9,7 @@ use crate::{NodeId, Time, key::ExchangePublic};
 
 /// What a node is in the mesh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Holds sealed replicas within a quota; sees sizes and times only.
@@ -19,6 +20,7 @@ pub enum Role {
 
 /// One thing that a node may do at another. Records carry [`Rights`], requests and replies words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Right {
     /// See state, jobs, runs and health.
