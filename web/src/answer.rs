@@ -5,7 +5,11 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use serde::Serialize;
+
+/// The type of nearly all answers.
+const JSON: &str = "application/json";
 
 /// Bytes of the hash that a tag is made of.
 const TAG_BYTES: usize = 16;
@@ -16,25 +20,32 @@ const ASK_AGAIN: HeaderValue = HeaderValue::from_static("private, no-cache");
 /// A JSON answer.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
-        Ok(bytes) => with_bytes(status, bytes),
+        Ok(bytes) => with_bytes(status, JSON, bytes.into()),
         Err(error) => {
             tracing::error!(%error, "an answer could not be written as JSON");
             let bytes = br#"{"error":"internal","message":"the answer could not be written"}"#;
-            with_bytes(StatusCode::INTERNAL_SERVER_ERROR, bytes.to_vec())
+            with_bytes(StatusCode::INTERNAL_SERVER_ERROR, JSON, Bytes::from_static(bytes))
         }
     }
 }
 
 /// A JSON answer with a strong tag of its bytes; without its bytes when the client has them.
 pub(crate) fn tagged(asked: &HeaderMap, value: &impl Serialize) -> Response {
-    let Ok(bytes) = serde_json::to_vec(value) else { return json(StatusCode::OK, value) };
+    match serde_json::to_vec(value) {
+        Ok(bytes) => tagged_bytes(asked, JSON, bytes.into()),
+        Err(_) => json(StatusCode::OK, value),
+    }
+}
+
+/// The same for what is there already, of any type.
+pub(crate) fn tagged_bytes(asked: &HeaderMap, kind: &'static str, bytes: Bytes) -> Response {
     let hash = blake3::hash(&bytes);
     let hex: String = hash.as_bytes()[..TAG_BYTES].iter().map(|b| format!("{b:02x}")).collect();
     let tag = format!("\"{hex}\"");
     let mut response = if has(asked, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        with_bytes(StatusCode::OK, bytes)
+        with_bytes(StatusCode::OK, kind, bytes)
     };
     let headers = response.headers_mut();
     if let Ok(tag) = HeaderValue::from_str(&tag) {
@@ -52,9 +63,9 @@ fn has(asked: &HeaderMap, tag: &str) -> bool {
         .any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
 }
 
-fn with_bytes(status: StatusCode, bytes: Vec<u8>) -> Response {
-    let json = HeaderValue::from_static("application/json");
-    (status, [(header::CONTENT_TYPE, json)], Body::from(bytes)).into_response()
+fn with_bytes(status: StatusCode, kind: &'static str, bytes: Bytes) -> Response {
+    let kind = HeaderValue::from_static(kind);
+    (status, [(header::CONTENT_TYPE, kind)], Body::from(bytes)).into_response()
 }
 
 #[cfg(test)]

@@ -4,11 +4,14 @@
 //! are those of [`FailureCode`], and a few that only HTTP has. What fails inside the node (5xx) may
 //! name its files: such a text goes to the log, and the client is told where to look.
 
+use std::borrow::Cow;
+
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use protocol::control::{Failure, FailureCode, RequestError};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use crate::answer;
@@ -125,6 +128,36 @@ impl ApiError {
     }
 }
 
+/// The codes that only HTTP has.
+const CODES: [&str; 7] = [
+    "unauthorized",
+    "method_not_allowed",
+    "timeout",
+    "too_large",
+    "unsupported_media_type",
+    "too_many_requests",
+    "headers_too_large",
+];
+
+impl JsonSchema for ApiError {
+    fn schema_name() -> Cow<'static, str> {
+        "Error".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let codes: Vec<_> = ALL.map(code).into_iter().chain(CODES).collect();
+        json_schema!({
+            "type": "object",
+            "properties": {
+                "error": { "type": "string", "enum": codes, "description": "For programs." },
+                "message": { "type": "string", "description": "For people." },
+                "hint": { "type": "string", "description": "What the reader can do about it." },
+            },
+            "required": ["error", "message"],
+        })
+    }
+}
+
 impl From<Failure> for ApiError {
     fn from(failure: Failure) -> Self {
         let status = status(failure.code);
@@ -161,6 +194,23 @@ impl IntoResponse for ApiError {
         response
     }
 }
+
+/// All there are.
+const ALL: [FailureCode; 13] = [
+    FailureCode::Invalid,
+    FailureCode::NotFound,
+    FailureCode::Exists,
+    FailureCode::Conflict,
+    FailureCode::Refused,
+    FailureCode::Busy,
+    FailureCode::Unreachable,
+    FailureCode::Damaged,
+    FailureCode::Mismatch,
+    FailureCode::NoSpace,
+    FailureCode::Cancelled,
+    FailureCode::Unsupported,
+    FailureCode::Internal,
+];
 
 /// As [`FailureCode`] is written in JSON.
 fn code(code: FailureCode) -> &'static str {
@@ -202,22 +252,6 @@ fn status(code: FailureCode) -> StatusCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const ALL: [FailureCode; 13] = [
-        FailureCode::Invalid,
-        FailureCode::NotFound,
-        FailureCode::Exists,
-        FailureCode::Conflict,
-        FailureCode::Refused,
-        FailureCode::Busy,
-        FailureCode::Unreachable,
-        FailureCode::Damaged,
-        FailureCode::Mismatch,
-        FailureCode::NoSpace,
-        FailureCode::Cancelled,
-        FailureCode::Unsupported,
-        FailureCode::Internal,
-    ];
 
     #[test]
     fn a_failure_keeps_its_code_its_text_and_its_hint() {

@@ -12,6 +12,7 @@ mod auth;
 mod backend;
 pub mod decoders;
 mod error;
+mod openapi;
 mod router;
 mod serve;
 mod state;
@@ -23,4 +24,5 @@ use state::State;
 
 pub use backend::{Access, Backend, Later, PartBody, Tell};
 pub use error::ApiError;
+pub use openapi::description;
 pub use serve::{Listener, serve};

@@ -35,7 +35,7 @@ const ALWAYS: [(HeaderName, &str); 5] = [
 /// door: a router says which methods a path has only after the layers that are its own.
 pub(crate) fn router(state: State) -> Router {
     let routes = Router::new()
-        .nest("/api/v1", v1::routes())
+        .nest("/api/v1", v1::routes().served())
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_methods)
         .with_state(state.clone());

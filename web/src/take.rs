@@ -1,11 +1,14 @@
 //! What a request says, read strictly: path, query and body, with refusals in the shape of all.
 
+use std::borrow::Cow;
+
 use axum::{
     body::{Body, HttpBody},
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
     http::{HeaderMap, header, request::Parts},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{ApiError, State, serve::Stalled};
@@ -59,6 +62,20 @@ impl FromRequestParts<State> for Pairs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Flag(pub(crate) bool);
+
+impl JsonSchema for Flag {
+    fn schema_name() -> Cow<'static, str> {
+        "Flag".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "enum": ["1", "0", "true", "false"] })
+    }
+}
 
 impl TryFrom<String> for Flag {
     type Error = &'static str;

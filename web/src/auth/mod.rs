@@ -6,6 +6,7 @@
 //! is 429, except for a key that is remembered.
 
 mod address;
+mod browser;
 mod checks;
 mod failures;
 mod remembered;
@@ -115,11 +116,15 @@ pub(crate) async fn only_with_key(
     }
     let peer = request.extensions().get::<Peer>().copied().unwrap_or(Peer::Unix);
     let from = peer.address(request.headers());
+    let typed = browser::may_ask(&request);
+    if typed {
+        browser::take_key(request.headers_mut());
+    }
     match state.gate.admit(&state.backend, request.headers(), from).await {
         Ok(access) => {
             request.extensions_mut().insert(access);
             next.run(request).await
         }
-        Err(error) => error.into_response(),
+        Err(error) => browser::asked(error.into_response(), typed),
     }
 }

@@ -1,56 +1,79 @@
 //! Archives of all nodes that this node can open.
 
-use axum::{
-    Router,
-    http::StatusCode,
-    response::Response,
-    routing::{delete, get, put},
-};
+use axum::{http::StatusCode, response::Response};
 use protocol::{
     control::{
-        ArchiveContents, ArchiveList, ArchiveRef, ArchiveRemove, NodeRef, PAGE_ENTRIES_MAX, Page,
-        Reply, Request,
+        ArchiveContents, ArchiveList, ArchiveRef, ArchiveRemove, NodeRef, PAGE_ENTRIES_MAX,
+        PATTERN_BYTES_MAX, PATTERNS_MAX, Page, Reply, Request,
     },
     job::Name,
 };
-use serde::Deserialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::jobs::PAGES_MAX;
 use crate::{
-    ApiError, State, answer,
+    ApiError, answer,
+    openapi::Routes,
     state::Asker,
     take::{Args, Flag, Pairs, Params},
-    view::{self, ArchiveView, ContentsView},
+    view::{ArchiveView, ContentsView, InfoView, RemovedView},
 };
 
 /// How many members are listed when nothing is said.
 const MEMBERS_LISTED: u32 = 1_000;
 
 /// The routes of this file.
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/archives", get(list))
-        .route("/archives/{name}", delete(remove))
-        .route("/archives/{name}/info", get(info))
-        .route("/archives/{name}/contents", get(contents))
-        .route("/archives/{name}/pin", put(pin).delete(unpin))
+pub(super) fn routes() -> Routes {
+    Routes::of("Archives", "Archives of all nodes that this node can open.")
+        .arg("name", "The name of the archive.")
+        .get("/archives", "All archives, newest first.", list, |op| op.lists::<Archives>())
+        .delete("/archives/{name}", "Drop an archive.", remove, |op| {
+            op.answers::<RemovedView>(200).fails(&[409])
+        })
+        .get("/archives/{name}/info", "What an archive says of itself.", info, |op| {
+            op.answers::<InfoView>(200).about(
+                "The fields of its `backup_info.json` (`name`, `type`, `app`, `instance_name`, \
+                 `created_at`, `size_bytes`, `sha256` and more) come from the archive: of another \
+                 node, believe `archive`.",
+            )
+        })
+        .get("/archives/{name}/contents", "The members of an archive.", contents, |op| {
+            op.query::<Members>().lists::<ContentsView>()
+        })
+        .put("/archives/{name}/pin", "Keep an archive.", pin, |op| op.answers::<ArchiveView>(200))
+        .delete("/archives/{name}/pin", "Let an archive go again.", unpin, |op| {
+            op.answers::<ArchiveView>(200)
+        })
 }
 
 /// Whose archive of that name, where more than one node has one.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Of {
+    /// The node that made it, where more than one has an archive of that name.
     pub(super) node_of: Option<NodeRef>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Which {
+    /// Only of the job of this name.
     job: Option<Name>,
+    /// Only of this node.
     node_of: Option<NodeRef>,
+    /// How many at most; all when left out.
     limit: Option<usize>,
+    /// How many of the newest are left out.
     offset: Option<usize>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Archives {
+    archives: Vec<ArchiveView>,
+    /// How many there are in all.
+    total: usize,
+    offset: usize,
 }
 
 async fn list(asker: Asker, Params(which): Params<Which>) -> Result<Response, ApiError> {
@@ -71,11 +94,11 @@ async fn list(asker: Asker, Params(which): Params<Which>) -> Result<Response, Ap
     }
     let (total, offset) = (archives.len(), which.offset.unwrap_or(0));
     let newest_first = archives.into_iter().rev().skip(offset);
-    let listed: Vec<_> = newest_first
+    let archives = newest_first
         .take(which.limit.unwrap_or(usize::MAX))
         .filter_map(|archive| ArchiveView::new(archive, here))
         .collect();
-    Ok(asker.list(&json!({ "archives": listed, "total": total, "offset": offset })))
+    Ok(asker.list(&Archives { archives, total, offset }))
 }
 
 async fn info(
@@ -88,14 +111,19 @@ async fn info(
     let Reply::ArchiveInfo(info) = asker.ask(Request::ArchiveInfo(wanted)).await? else {
         return Err(ApiError::unexpected("info"));
     };
-    let sealed = || ApiError::not_found("the archive is sealed from this node");
-    Ok(answer::json(StatusCode::OK, &view::info(*info, here).ok_or_else(sealed)?))
+    Ok(answer::json(StatusCode::OK, &InfoView::new(*info, here).ok_or_else(sealed)?))
 }
 
-#[derive(Deserialize)]
+fn sealed() -> ApiError {
+    ApiError::not_found("the archive is sealed from this node")
+}
+
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Removal {
+    /// The node that made it, where more than one has an archive of that name.
     node_of: Option<NodeRef>,
+    /// 1: only say what that would free.
     dry_run: Option<Flag>,
 }
 
@@ -110,7 +138,23 @@ async fn remove(
     let Reply::Removed(removed) = asker.ask(request).await? else {
         return Err(ApiError::unexpected("removal"));
     };
-    Ok(answer::json(StatusCode::OK, &view::removed(removed)))
+    Ok(answer::json(StatusCode::OK, &RemovedView::from(removed)))
+}
+
+/// What [`contents`] reads of a query.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it describes what is read by hand, as `pattern` comes repeatedly")]
+struct Members {
+    /// The node that made it, where more than one has an archive of that name.
+    node_of: Option<NodeRef>,
+    /// `next` of the page before.
+    from: Option<u64>,
+    /// How many at most; 1000 when left out.
+    #[schemars(range(min = 1, max = PAGE_ENTRIES_MAX))]
+    limit: Option<u32>,
+    /// Only members that match one of these, as in a .gitignore.
+    #[schemars(length(max = PATTERNS_MAX), inner(length(min = 1, max = PATTERN_BYTES_MAX)))]
+    pattern: Option<Vec<String>>,
 }
 
 async fn contents(
@@ -158,5 +202,5 @@ async fn set_pinned(
     let Reply::Archive(archive) = asker.ask(request).await? else {
         return Err(ApiError::unexpected("archive"));
     };
-    Ok(answer::json(StatusCode::OK, &ArchiveView::new(archive, here)))
+    Ok(answer::json(StatusCode::OK, &ArchiveView::new(archive, here).ok_or_else(sealed)?))
 }

@@ -1,21 +1,20 @@
 //! Jobs: what is backed up, and when.
 
 use axum::{
-    Router,
     http::{HeaderValue, StatusCode, header},
     response::Response,
-    routing::{get, post},
 };
 use protocol::{
     Time,
     control::{JobEdit, JobReport, JobRun, PAGE_ENTRIES_MAX, Page, Prune, Reply, Request},
     job::JobSpec,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use crate::{
-    ApiError, State, answer,
+    ApiError, answer,
+    openapi::Routes,
     state::Asker,
     take::{Args, Json},
     view::{JobView, RunView, VerdictView, shown_to},
@@ -25,12 +24,25 @@ use crate::{
 pub(super) const PAGES_MAX: usize = 64;
 
 /// The routes of this file.
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/jobs", get(list).post(add))
-        .route("/jobs/{id}", get(show).put(edit).delete(remove))
-        .route("/jobs/{id}/run", post(run))
-        .route("/jobs/{id}/retention", get(retention))
+pub(super) fn routes() -> Routes {
+    Routes::of("Jobs", "What is backed up, and when.")
+        .arg("id", "The number of the job.")
+        .get("/jobs", "All jobs.", list, |op| op.lists::<Jobs>())
+        .post("/jobs", "Make a job.", add, |op| op.answers::<Detail>(201).located().fails(&[409]))
+        .get("/jobs/{id}", "One job, with all that it says.", show, |op| {
+            op.answers::<Detail>(200)
+                .about("A key that may only look sees no values of variables of commands.")
+        })
+        .put("/jobs/{id}", "Change a job.", edit, |op| op.answers::<Detail>(200).fails(&[409]))
+        .delete("/jobs/{id}", "Remove a job; its archives stay.", remove, |op| {
+            op.answers::<Gone>(200).fails(&[409])
+        })
+        .post("/jobs/{id}/run", "Run a job now.", run, |op| {
+            op.answers::<Started>(202).located().fails(&[409])
+        })
+        .get("/jobs/{id}/retention", "What the retention would drop.", retention, |op| {
+            op.lists::<Retained>()
+        })
 }
 
 /// The job of a number.
@@ -55,7 +67,12 @@ async fn list(asker: Asker) -> Result<Response, ApiError> {
             _ => break,
         }
     }
-    Ok(asker.list(&json!({ "jobs": jobs })))
+    Ok(asker.list(&Jobs { jobs }))
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Jobs {
+    jobs: Vec<JobView>,
 }
 
 async fn show(asker: Asker, Args(id): Args<u64>) -> Result<Response, ApiError> {
@@ -64,10 +81,12 @@ async fn show(asker: Asker, Args(id): Args<u64>) -> Result<Response, ApiError> {
 }
 
 /// A job with all that it says.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Job")]
 struct Detail {
     #[serde(flatten)]
     job: JobView,
+    /// As it was asked for.
     spec: JobSpec,
 }
 
@@ -96,9 +115,11 @@ pub(super) fn located(mut response: Response, place: &str) -> Response {
 }
 
 /// A job as it shall be, and the `revision` that was read before.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "JobEdit")]
 struct Edit {
+    /// The `revision` that was read before.
     based_on: u64,
     spec: JobSpec,
 }
@@ -118,11 +139,19 @@ async fn edit(
 
 async fn remove(asker: Asker, Args(id): Args<u64>) -> Result<Response, ApiError> {
     let job = numbered(&asker, id).await?.job.spec.name;
-    let answered = json!({ "id": id, "name": job });
+    let gone = Gone { id, name: job.to_string() };
     match asker.ask(Request::JobRemove { job }).await? {
-        Reply::Done => Ok(answer::json(StatusCode::OK, &answered)),
+        Reply::Done => Ok(answer::json(StatusCode::OK, &gone)),
         _ => Err(ApiError::unexpected("done")),
     }
+}
+
+/// A job that is no more.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "JobGone")]
+struct Gone {
+    id: u64,
+    name: String,
 }
 
 async fn run(asker: Asker, Args(id): Args<u64>) -> Result<Response, ApiError> {
@@ -132,8 +161,16 @@ async fn run(asker: Asker, Args(id): Args<u64>) -> Result<Response, ApiError> {
         return Err(ApiError::unexpected("run"));
     };
     let place = format!("/api/v1/runs/{}", run.run);
-    let answered = json!({ "run_id": run.run, "run": RunView::from(run) });
-    Ok(located(answer::json(StatusCode::ACCEPTED, &answered), &place))
+    let started = Started { run_id: run.run, run: RunView::from(run) };
+    Ok(located(answer::json(StatusCode::ACCEPTED, &started), &place))
+}
+
+/// A run that has begun.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RunStarted")]
+struct Started {
+    run_id: u64,
+    run: RunView,
 }
 
 async fn retention(asker: Asker, Args(id): Args<u64>) -> Result<Response, ApiError> {
@@ -142,14 +179,26 @@ async fn retention(asker: Asker, Args(id): Args<u64>) -> Result<Response, ApiErr
     let Reply::Pruned(pruned) = asker.ask(request).await? else {
         return Err(ApiError::unexpected("retention"));
     };
-    let verdicts: Vec<_> = pruned.verdicts.into_iter().map(VerdictView::from).collect();
-    let answered = json!({
-        "job_id": id,
-        "job_name": job,
-        "archives": verdicts,
-        "kept": pruned.kept,
-        "dropped": pruned.dropped,
-        "freed_bytes": pruned.freed_bytes,
-    });
-    Ok(asker.list(&answered))
+    let verdicts = pruned.verdicts.into_iter().map(VerdictView::from).collect();
+    Ok(asker.list(&Retained {
+        job_id: id,
+        job_name: job.to_string(),
+        archives: verdicts,
+        kept: pruned.kept,
+        dropped: pruned.dropped,
+        freed_bytes: pruned.freed_bytes,
+    }))
+}
+
+/// What the retention says of a job's archives.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Retained {
+    job_id: u64,
+    job_name: String,
+    /// Newest first, the first 5000.
+    archives: Vec<VerdictView>,
+    kept: u64,
+    dropped: u64,
+    /// What no other archive needs.
+    freed_bytes: u64,
 }

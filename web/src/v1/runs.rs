@@ -1,18 +1,17 @@
 //! Runs: what jobs did, and what they said meanwhile.
 
 use axum::{
-    Router,
     http::{HeaderValue, StatusCode, header},
     response::Response,
-    routing::{get, post},
 };
-use protocol::control::{Reply, Request, RunDetail, RunList};
-use serde::Deserialize;
-use serde_json::json;
+use protocol::control::{PAGE_ENTRIES_MAX, Reply, Request, RunDetail, RunList};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::jobs;
 use crate::{
-    ApiError, State, answer,
+    ApiError, answer,
+    openapi::Routes,
     state::Asker,
     take::{Args, Flag, Params},
     view::{RunView, log_text},
@@ -25,18 +24,27 @@ const LISTED: u32 = 50;
 const LOGS_LISTED_MAX: usize = 20;
 
 /// The routes of this file.
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/jobs/{id}/runs", get(list))
-        .route("/runs/{id}", get(show))
-        .route("/runs/{id}/cancel", post(cancel))
+pub(super) fn routes() -> Routes {
+    Routes::of("Runs", "What jobs did, and what they said meanwhile.")
+        .arg("id", "The number of the run.")
+        .get("/jobs/{id}/runs", "The runs of a job, newest first.", list, |op| {
+            op.lists::<Runs>().arg("id", "The number of the job.")
+        })
+        .get("/runs/{id}", "One run, with its transcript.", show, |op| op.answers::<RunView>(200))
+        .post("/runs/{id}/cancel", "Stop a run.", cancel, |op| {
+            op.answers::<RunView>(200).fails(&[409])
+        })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Which {
+    /// How many at most; 50 when left out.
+    #[schemars(range(min = 1, max = PAGE_ENTRIES_MAX))]
     limit: Option<u32>,
+    /// Only runs with a smaller number.
     before: Option<u64>,
+    /// 0: without transcripts. They are told of the newest 20.
     log: Option<Flag>,
 }
 
@@ -61,9 +69,14 @@ async fn list(
         }
         views.push(view);
     }
-    let mut response = asker.list(&json!({ "runs": views }));
+    let mut response = asker.list(&Runs { runs: views });
     unkept(&mut response);
     Ok(response)
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Runs {
+    runs: Vec<RunView>,
 }
 
 /// What a run said; none when the history keeps it no more.

@@ -1,38 +1,44 @@
 //! Copies of archives on their way to instances, and the instances that this node knows.
 
-use axum::{
-    Router,
-    http::StatusCode,
-    response::Response,
-    routing::{get, post},
-};
+use axum::{http::StatusCode, response::Response};
 use protocol::{
     control::{ArchiveRef, Reply, Request, TransferMode, TransferStart},
     job::Name,
 };
-use serde::Deserialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::archives::Of;
 use crate::{
-    ApiError, State, answer,
+    ApiError, answer,
+    openapi::Routes,
     state::Asker,
     take::{Args, Json, Params},
     view::{InstanceView, TransferView},
 };
 
 /// The routes of this file.
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/archives/{name}/transfer", post(start))
-        .route("/transfers", get(list))
-        .route("/transfers/{id}", get(show).delete(cancel))
-        .route("/instances", get(instances))
+pub(super) fn routes() -> Routes {
+    Routes::of("Transfers", "Copies of archives on their way to instances or nodes.")
+        .arg("name", "The name of the archive.")
+        .arg("id", "The number of the transfer.")
+        .post("/archives/{name}/transfer", "Send an archive.", start, |op| {
+            op.answers::<TransferView>(202).fails(&[409, 501])
+        })
+        .get("/transfers", "All transfers, newest first.", list, |op| op.lists::<Transfers>())
+        .get("/transfers/{id}", "One transfer.", show, |op| op.answers::<TransferView>(200))
+        .delete("/transfers/{id}", "Stop a transfer.", cancel, |op| {
+            op.answers::<TransferView>(200).fails(&[409])
+        })
+        .get("/instances", "The instances that this node knows.", instances, |op| {
+            op.lists::<Instances>()
+        })
 }
 
 /// What a transfer is asked with.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "TransferBody")]
 struct Body {
     /// The instance's name or id here; with the mode `mesh`, the node.
     instance: Instance,
@@ -41,8 +47,9 @@ struct Body {
 }
 
 /// 000's ids are numbers, and ours may be written as one too.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
+#[schemars(rename = "InstanceName")]
 enum Instance {
     Id(u64),
     Name(Name),
@@ -79,8 +86,12 @@ async fn list(asker: Asker) -> Result<Response, ApiError> {
     let Reply::Transfers(all) = asker.ask(Request::TransferList).await? else {
         return Err(ApiError::unexpected("transfers"));
     };
-    let all: Vec<_> = all.into_iter().map(TransferView::from).collect();
-    Ok(asker.list(&json!({ "transfers": all })))
+    Ok(asker.list(&Transfers { transfers: all.into_iter().map(TransferView::from).collect() }))
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Transfers {
+    transfers: Vec<TransferView>,
 }
 
 async fn show(asker: Asker, Args(id): Args<u64>) -> Result<Response, ApiError> {
@@ -97,6 +108,10 @@ async fn instances(asker: Asker) -> Result<Response, ApiError> {
     let Reply::Instances(all) = asker.ask(Request::InstanceList).await? else {
         return Err(ApiError::unexpected("instances"));
     };
-    let all: Vec<_> = all.into_iter().map(InstanceView::from).collect();
-    Ok(asker.list(&json!({ "instances": all })))
+    Ok(asker.list(&Instances { instances: all.into_iter().map(InstanceView::from).collect() }))
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Instances {
+    instances: Vec<InstanceView>,
 }

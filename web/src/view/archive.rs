@@ -4,40 +4,54 @@ use protocol::{
     NodeId,
     control::{
         ArchiveInfo, ArchiveReport, Contents, ContentsEntry, EntryKind, Holder, HolderState,
+        Removed,
     },
 };
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::{iso, iso_file, iso_or_none};
+use super::{Iso, iso, iso_file, iso_or_none};
 
 /// An archive that this node can open.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Archive")]
 pub(crate) struct ArchiveView {
     name: String,
+    /// The kind of the job that made it.
     #[serde(rename = "type")]
     kind: Option<String>,
     app: Option<String>,
+    /// The node that made it.
     instance_name: String,
-    created_at: String,
+    created_at: Iso,
+    /// Its size as a tar.
     size_bytes: Option<u64>,
+    /// Of the tar; null until it was read whole.
     sha256: Option<String>,
+    /// Where it lies.
     #[serde(rename = "where")]
     place: Place,
     id: String,
     node_id: NodeId,
     job_name: Option<String>,
+    /// What was backed up: a path, an app, databases.
     source: Option<String>,
     /// The plain tar in the archives folder, when there is one.
     file: Option<String>,
+    /// Its members.
     entries: Option<u64>,
+    /// Bytes that a whole copy needs.
     sealed_bytes: u64,
+    /// It is kept whatever the retention says.
     pinned: bool,
+    /// On other nodes.
     copies_wanted: u8,
+    /// Anything unusual.
     notes: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Place {
     /// Whether all of it lies on the node that was asked.
     local: bool,
@@ -45,13 +59,15 @@ struct Place {
 }
 
 /// A node that has, or will have, an archive.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Holder")]
 pub(crate) struct HolderView {
     node: String,
     node_id: NodeId,
     state: HolderState,
     have_bytes: u64,
-    locked_until: Option<String>,
+    /// Until then it does not drop them.
+    locked_until: Option<Iso>,
 }
 
 impl From<Holder> for HolderView {
@@ -105,18 +121,31 @@ fn file_name(path: &str) -> Option<String> {
     path.rsplit('/').next().filter(|name| !name.is_empty()).map(str::to_owned)
 }
 
-/// The fields of `backup_info.json`, `YunoHost`'s description under `yunohost`, and the archive
-/// itself under `archive`. What both may call so is ours: the texts come from the archive.
-pub(crate) fn info(info: ArchiveInfo, here: NodeId) -> Option<Value> {
-    let archive = serde_json::to_value(ArchiveView::new(info.archive, here)?).ok()?;
-    let mut fields = object(info.backup_info.as_deref()).unwrap_or_default();
-    for key in ["instance_name", "app", "type", "created_at", "name", "size_bytes", "sha256"] {
-        fields.entry(key).or_insert_with(|| archive[key].clone());
+/// The fields of the archive's `backup_info.json`, whatever they are; and what is known of it here.
+/// What both may call so is ours: the texts come from the archive.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ArchiveInfo")]
+pub(crate) struct InfoView {
+    /// `info.json` as `YunoHost` has it; null when there is none.
+    yunohost: Option<Map<String, Value>>,
+    /// As in the list.
+    archive: ArchiveView,
+    #[serde(flatten)]
+    fields: Map<String, Value>,
+}
+
+impl InfoView {
+    /// As seen from a node; none for an archive that is sealed from it.
+    pub(crate) fn new(info: ArchiveInfo, here: NodeId) -> Option<Self> {
+        let archive = ArchiveView::new(info.archive, here)?;
+        let known = serde_json::to_value(&archive).ok()?;
+        let mut fields = object(info.backup_info.as_deref()).unwrap_or_default();
+        for key in ["instance_name", "app", "type", "created_at", "name", "size_bytes", "sha256"] {
+            fields.entry(key).or_insert_with(|| known[key].clone());
+        }
+        fields.retain(|key, _| !["yunohost", "archive"].contains(&key.as_str()));
+        Some(Self { yunohost: object(info.info.as_deref()), archive, fields })
     }
-    let yunohost = object(info.info.as_deref()).map_or(Value::Null, Value::Object);
-    fields.insert("yunohost".to_owned(), yunohost);
-    fields.insert("archive".to_owned(), archive);
-    Some(Value::Object(fields))
 }
 
 fn object(text: Option<&str>) -> Option<Map<String, Value>> {
@@ -124,7 +153,8 @@ fn object(text: Option<&str>) -> Option<Map<String, Value>> {
 }
 
 /// A page of members.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Contents")]
 pub(crate) struct ContentsView {
     archive_name: String,
     entries: Vec<EntryView>,
@@ -132,16 +162,21 @@ pub(crate) struct ContentsView {
     next: Option<u64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Entry")]
 struct EntryView {
+    /// In the archive; bytes that are no UTF-8 stand as `\\xNN`.
     path: String,
     #[serde(rename = "type")]
     kind: EntryKind,
+    /// Where a link points.
     link: Option<String>,
+    /// Octal digits.
     mode: String,
     uid: u32,
     gid: u32,
     size_bytes: u64,
+    /// It can be before 1970, and then have a sign and six digits of the year.
     modified_at: String,
 }
 
@@ -165,20 +200,33 @@ impl From<ContentsEntry> for EntryView {
             uid: entry.uid,
             gid: entry.gid,
             size_bytes: entry.bytes,
-            modified_at: iso_file(entry.mtime),
+            modified_at: iso_file(entry.mtime).to_string(),
         }
     }
 }
 
 /// What the removal of an archive did, or would do.
-pub(crate) fn removed(removed: protocol::control::Removed) -> Value {
-    let replicas: Vec<_> = removed.replicas.into_iter().map(HolderView::from).collect();
-    json!({
-        "name": removed.archive,
-        "dry_run": removed.dry_run,
-        "freed_bytes": removed.freed_bytes,
-        "replicas": replicas,
-    })
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Removed")]
+pub(crate) struct RemovedView {
+    name: String,
+    /// Nothing was changed.
+    dry_run: bool,
+    /// What no other archive needs.
+    freed_bytes: u64,
+    /// Copies elsewhere.
+    replicas: Vec<HolderView>,
+}
+
+impl From<Removed> for RemovedView {
+    fn from(removed: Removed) -> Self {
+        Self {
+            name: removed.archive,
+            dry_run: removed.dry_run,
+            freed_bytes: removed.freed_bytes,
+            replicas: removed.replicas.into_iter().map(HolderView::from).collect(),
+        }
+    }
 }
 
 #[cfg(test)]

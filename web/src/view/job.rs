@@ -5,36 +5,46 @@ use protocol::{
     job::{JobConfig, JobSpec},
     retention::Retention,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{RunView, iso};
+use super::{Iso, RunView, iso};
 use crate::Access;
 
 /// What stands for the value of a variable that a key may not see.
 const HIDDEN: &str = "…";
 
 /// A job as 000's table `jobs` has it, and what it did not have.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "JobShort")]
 pub(crate) struct JobView {
     id: u64,
     name: String,
     #[serde(rename = "type")]
+    #[schemars(extend("enum" = ["ynh_app", "ynh_system", "custom_dir", "mysql", "postgresql"]))]
     kind: &'static str,
-    config: Value,
+    /// As 000 has it, by `type`.
+    config: Map<String, Value>,
+    /// Null without a schedule.
     cron_expr: Option<String>,
+    #[schemars(extend("enum" = ["all", "count", "daily", "gfs"]))]
     retention_mode: &'static str,
+    /// The number of the mode; of `gfs` that of the days, of `all` 0.
     retention_value: u32,
     enabled: bool,
     core_only: bool,
-    created_at: String,
-    updated_at: String,
+    created_at: Iso,
+    updated_at: Iso,
+    /// Without its transcript.
     last_run: Option<RunView>,
-    next_run_at: Option<String>,
-    next_runs: Vec<String>,
+    next_run_at: Option<Iso>,
+    next_runs: Vec<Iso>,
     time_zone: Option<String>,
     retention: Retention,
+    /// How many it has.
     archives: u64,
+    /// How many it wants on other nodes.
     copies: u8,
     /// What an edit says that it was based on.
     revision: u64,
@@ -72,12 +82,10 @@ impl From<JobReport> for JobView {
 }
 
 /// The JSON of 000: what is beside `type`.
-fn config(config: &JobConfig) -> Value {
-    let mut value = serde_json::to_value(config).unwrap_or_default();
-    if let Value::Object(keys) = &mut value {
-        keys.remove("type");
-    }
-    value
+fn config(config: &JobConfig) -> Map<String, Value> {
+    let Ok(Value::Object(mut keys)) = serde_json::to_value(config) else { return Map::new() };
+    keys.remove("type");
+    keys
 }
 
 /// 000's mode and its one number: of three, that of the days; of everything, none.
@@ -103,10 +111,12 @@ pub(crate) fn shown_to(access: &Access, mut spec: JobSpec) -> JobSpec {
 }
 
 /// What the retention says of one archive.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Verdict")]
 pub(crate) struct VerdictView {
     archive_name: String,
-    created_at: String,
+    created_at: Iso,
+    /// Whether it stays.
     keep: bool,
     reason: String,
 }

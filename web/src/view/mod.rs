@@ -9,9 +9,9 @@ mod run;
 mod time;
 mod transfer;
 
-pub(crate) use archive::{ArchiveView, ContentsView, info, removed};
+pub(crate) use archive::{ArchiveView, ContentsView, InfoView, RemovedView};
 pub(crate) use job::{JobView, VerdictView, shown_to};
-pub(crate) use restore::{plan, report};
+pub(crate) use restore::{PlanView, ReportView};
 pub(crate) use run::{FailureView, ProgressView, RunView, log_text};
-pub(crate) use time::{iso, iso_file, iso_or_none};
+pub(crate) use time::{Iso, iso, iso_file, iso_or_none};
 pub(crate) use transfer::{InstanceView, TransferView};

@@ -3,34 +3,45 @@
 use protocol::control::{
     Failure, FailureCode, Progress, RunKind, RunReport, RunState, TranscriptLine, Trigger,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{iso, iso_or_none};
+use super::{Iso, iso, iso_or_none};
 
 /// The longest transcript that an answer has, bytes; of a longer one the end is told.
 pub(crate) const LOG_BYTES_MAX: usize = 256 << 10;
 
 /// A run as 000's table `runs` has it, and what it did not have.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Run")]
 pub(crate) struct RunView {
     id: u64,
+    /// The job; null when it is of none of this node.
     job_id: Option<u64>,
-    started_at: String,
-    finished_at: Option<String>,
-    /// `running`, `success` or `error`.
+    started_at: Iso,
+    finished_at: Option<Iso>,
+    /// What made an archive went well; `state` says more.
+    #[schemars(extend("enum" = ["running", "success", "error"]))]
     status: &'static str,
     /// What it said; none when it was not asked for.
     pub(crate) log_text: Option<String>,
+    /// The archive it made.
     archive_name: Option<String>,
+    /// The size of that as a tar.
     size_bytes: Option<u64>,
+    /// Files that something was wrong with.
     warnings: u64,
     job_name: String,
     state: RunState,
     kind: RunKind,
     trigger: Trigger,
+    /// Members of the archive so far.
     entries: u64,
+    /// Of the size, bytes that were known and not stored again.
     known_bytes: u64,
+    /// Sealed bytes that were added to the store.
     stored_bytes: u64,
+    /// Nothing was found that earlier archives do not have.
     nothing_new: bool,
     progress: Option<ProgressView>,
     failure: Option<FailureView>,
@@ -90,8 +101,10 @@ pub(crate) fn log_text(lines: &[TranscriptLine]) -> String {
 }
 
 /// How far something is.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Progress")]
 pub(crate) struct ProgressView {
+    #[schemars(range(max = 100))]
     percent: Option<u64>,
     #[serde(flatten)]
     progress: Progress,
@@ -104,7 +117,8 @@ impl From<Progress> for ProgressView {
 }
 
 /// Why something that was begun failed: in the shape of an error.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Failure")]
 pub(crate) struct FailureView {
     error: FailureCode,
     message: String,

@@ -3,12 +3,14 @@
 use protocol::control::{
     InstanceReport, InstanceState, TransferMode, TransferReport, TransferState,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{FailureView, iso, iso_or_none};
+use super::{FailureView, Iso, iso, iso_or_none};
 
 /// A transfer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Transfer")]
 pub(crate) struct TransferView {
     transfer_id: u64,
     archive_name: String,
@@ -18,18 +20,19 @@ pub(crate) struct TransferView {
     mode: TransferMode,
     /// How it is done.
     way: TransferMode,
-    /// `running`, `success` or `error`.
+    /// `state` says more.
+    #[schemars(extend("enum" = ["running", "success", "error"]))]
     status: &'static str,
     state: TransferState,
     sent_bytes: u64,
     size_bytes: u64,
     sha256: Option<String>,
-    started_at: String,
-    finished_at: Option<String>,
+    started_at: Iso,
+    finished_at: Option<Iso>,
     /// Attempts that failed since bytes last got through.
     failures: u32,
     failure: Option<FailureView>,
-    next_attempt_at: Option<String>,
+    next_attempt_at: Option<Iso>,
 }
 
 impl From<TransferReport> for TransferView {
@@ -60,18 +63,21 @@ impl From<TransferReport> for TransferView {
 }
 
 /// An instance, as 000's table `remote_instances` has it; never its key.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Instance")]
 pub(crate) struct InstanceView {
     id: u64,
     name: String,
     url: String,
-    last_seen: Option<String>,
+    last_seen: Option<Iso>,
     /// `online`, `offline`, `error`, or `unknown` before it was first asked.
     status: InstanceState,
-    created_at: String,
+    created_at: Iso,
+    /// Why it is not online.
     why: Option<String>,
     instance_name: Option<String>,
     version: Option<String>,
+    /// Whether it has an ssh account for large archives.
     ssh: bool,
 }
 

@@ -4,10 +4,12 @@
 
 mod bounds;
 mod changes;
+mod docs;
 mod document;
 mod door;
 mod looks;
 mod names;
+mod openapi;
 mod restores;
 mod slow;
 mod stop;

@@ -10,26 +10,26 @@ mod table;
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{
-    Router,
-    http::StatusCode,
-    response::Response,
-    routing::{get, post},
-};
+use axum::{http::StatusCode, response::Response};
 use protocol::{
     control::{ArchiveRef, ArchiveRestore, Reply, Request},
     job::Name,
 };
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use tokio::sync::oneshot;
 
-use self::{body::Body, table::Restore};
+use self::{
+    body::Body,
+    table::{Restore, StatusView},
+};
 use super::{archives::Of, jobs::located};
 use crate::{
-    ApiError, State, answer,
+    ApiError, answer,
+    openapi::Routes,
     state::Asker,
     take::{Args, Json, Params},
-    view,
+    view::PlanView,
 };
 
 pub(crate) use table::Restores;
@@ -38,10 +38,27 @@ pub(crate) use table::Restores;
 const BEGIN_MAX: Duration = Duration::from_secs(2);
 
 /// The routes of this file.
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/archives/{name}/restore", post(restore))
-        .route("/archives/{name}/restore/status", get(status))
+pub(super) fn routes() -> Routes {
+    Routes::of("Restores", "Bringing back what is in an archive.")
+        .arg("name", "The name of the archive.")
+        .post("/archives/{name}/restore", "Restore an archive, or plan it.", restore, |op| {
+            op.answers::<PlanView>(200).answers::<Begun>(202).located().fails(&[409, 501, 502, 507])
+        })
+        .get("/archives/{name}/restore/status", "How the newest restore goes.", status, |op| {
+            op.answers::<StatusView>(200)
+                .about("The newest restore of the archive that was begun over HTTP.")
+        })
+}
+
+/// A restore that has begun.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RestoreBegun")]
+struct Begun {
+    archive_name: Name,
+    #[schemars(extend("enum" = ["running"]))]
+    state: &'static str,
+    /// Where to ask how it goes.
+    status_url: String,
 }
 
 async fn restore(
@@ -63,8 +80,8 @@ async fn restore(
     // A task of its own: it goes on, and can be asked about, when the client has gone.
     tokio::spawn(carry_out(asker, restore.archive, request, tell_begun));
     begun.await.map_err(|_| ApiError::internal())??;
-    let answered = json!({ "archive_name": name, "state": "running", "status_url": place });
-    Ok(located(answer::json(StatusCode::ACCEPTED, &answered), &place))
+    let begun = Begun { archive_name: name, state: "running", status_url: place.clone() };
+    Ok(located(answer::json(StatusCode::ACCEPTED, &begun), &place))
 }
 
 /// Where to ask how it goes.
@@ -75,7 +92,7 @@ fn place(archive: &ArchiveRef) -> String {
 
 async fn plan(asker: &Asker, restore: ArchiveRestore) -> Result<Response, ApiError> {
     match asker.ask(Request::ArchiveRestore(restore)).await? {
-        Reply::RestorePlan(plan) => Ok(answer::json(StatusCode::OK, &view::plan(&plan))),
+        Reply::RestorePlan(plan) => Ok(answer::json(StatusCode::OK, &PlanView::from(plan))),
         _ => Err(ApiError::unexpected("plan")),
     }
 }

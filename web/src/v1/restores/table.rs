@@ -12,11 +12,13 @@ use protocol::{
         ArchiveRef, EVENT_BYTES_MAX, Event, Failure, FailureCode, Outcome, Progress, Reply,
         TRANSCRIPT_LINES_MAX,
     },
+    job::Name,
 };
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use tokio::sync::Notify;
 
-use crate::view::{self, FailureView, ProgressView};
+use crate::view::{FailureView, Iso, ProgressView, ReportView, iso, iso_or_none};
 
 /// Most archives whose newest restore is remembered.
 const RESTORES_MAX: usize = 100;
@@ -64,6 +66,26 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn now() -> Time {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Time(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// How a restore goes.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RestoreStatus")]
+pub(super) struct StatusView {
+    archive_name: Name,
+    #[schemars(extend("enum" = ["running", "success", "error"]))]
+    state: &'static str,
+    /// What is being done, in words.
+    step: Option<String>,
+    progress: Option<ProgressView>,
+    warnings: u64,
+    /// When it has ended.
+    report: Option<ReportView>,
+    /// When it failed.
+    failure: Option<FailureView>,
+    log_text: String,
+    started_at: Iso,
+    finished_at: Option<Iso>,
 }
 
 /// One restore.
@@ -141,7 +163,7 @@ impl Restore {
     }
 
     /// How it goes, for a client.
-    pub(super) fn view(&self, archive: &ArchiveRef) -> Value {
+    pub(super) fn view(&self, archive: &ArchiveRef) -> StatusView {
         let state = lock(&self.state);
         let mut log_text = String::with_capacity(state.line_bytes);
         for line in &state.lines {
@@ -149,25 +171,25 @@ impl Restore {
             log_text.push('\n');
         }
         let report = match &state.end {
-            Some(Ok(Reply::Restored(done))) => Some(view::report(done)),
+            Some(Ok(Reply::Restored(done))) => Some(ReportView::from(done.clone())),
             _ => None,
         };
         let failure = match &state.end {
             Some(Err(failure)) => Some(FailureView::from(failure.clone())),
             _ => None,
         };
-        json!({
-            "archive_name": archive.name,
-            "state": state.word(),
-            "step": state.step,
-            "progress": state.progress.clone().map(ProgressView::from),
-            "warnings": state.warnings,
-            "report": report,
-            "failure": failure,
-            "log_text": log_text,
-            "started_at": view::iso(state.started),
-            "finished_at": view::iso_or_none(state.ended),
-        })
+        StatusView {
+            archive_name: archive.name.clone(),
+            state: state.word(),
+            step: state.step.clone(),
+            progress: state.progress.clone().map(ProgressView::from),
+            warnings: state.warnings,
+            report,
+            failure,
+            log_text,
+            started_at: iso(state.started),
+            finished_at: iso_or_none(state.ended),
+        }
     }
 }
 
@@ -209,7 +231,7 @@ mod tests {
         }
         restore.hear(Event::Line { text: "é".repeat(EVENT_BYTES_MAX) });
         let view = restore.view(&archive(0));
-        let text = view["log_text"].as_str().expect("text");
+        let text = view.log_text;
         assert_eq!(text.lines().count(), TRANSCRIPT_LINES_MAX);
         assert!(!text.contains("line 3000\n") && text.contains("line 4999\n"));
         assert!(text.len() <= LOG_BYTES_MAX + 1);

@@ -9,55 +9,120 @@ mod part;
 pub use multipart::FormError;
 pub(crate) use multipart::{Multipart, boundary};
 
-use axum::{
-    Router,
-    extract::Request as HttpRequest,
-    http::StatusCode,
-    response::Response,
-    routing::{get, post},
-};
+use axum::{extract::Request as HttpRequest, http::StatusCode, response::Response};
 use protocol::{
     control::{ArchiveRef, Reply, Request, UploadReport, UploadStart, UploadState},
     job::Name,
-    upload::PART_BYTES,
+    schema::{SHA256, TAR_NAME},
+    upload::{FILENAME_BYTES_MAX, PART_BYTES, PART_BYTES_MAX, TOTAL_BYTES_MAX},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::jobs::located;
 use crate::{
-    ApiError, State, answer,
+    ApiError, answer,
+    openapi::Routes,
     state::Asker,
     take::{Args, Json},
-    view::{ArchiveView, FailureView, iso},
+    view::{ArchiveView, FailureView, Iso, iso},
 };
 
 /// The routes of this file.
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/archives/upload/start", post(start))
-        .route("/archives/upload/{id}", get(show).delete(cancel))
-        .route("/archives/upload/{id}/chunk/{n}", post(put))
-        .route("/archives/upload/{id}/finish", post(finish))
-        .route("/uploads", get(list))
+pub(super) fn routes() -> Routes {
+    Routes::of("Uploads", "Archives that come in numbered parts.")
+        .arg("id", "The `upload_id` of the upload.")
+        .arg("n", "The number of the part, from 0.")
+        .post("/archives/upload/start", "Begin an upload.", start, |op| {
+            op.answers::<UploadView>(201).located().fails(&[409, 507])
+        })
+        .get("/archives/upload/{id}", "Which parts are there, and which are missing.", show, |op| {
+            op.answers::<UploadView>(200)
+        })
+        .delete("/archives/upload/{id}", "Drop an upload.", cancel, |op| {
+            op.answers::<Dropped>(200).fails(&[409])
+        })
+        .post("/archives/upload/{id}/chunk/{n}", "Send a part.", put, |op| {
+            let part = json!({ "type": "string", "format": "binary" });
+            let form = json!({
+                "type": "object", "properties": { "chunk": part }, "required": ["chunk"]
+            });
+            let about = "The part, of any type; or a form whose file is the part.";
+            op.answers::<UploadView>(200)
+                .takes("application/octet-stream", json!({}), about)
+                .takes("multipart/form-data", form, about)
+                .fails(&[409, 507])
+        })
+        .post("/archives/upload/{id}/finish", "Check all of it, and take it in.", finish, |op| {
+            op.answers::<Finished>(200).fails_with::<Unfinished>(409).fails(&[422, 507])
+        })
+        .get("/uploads", "All uploads, newest first.", list, |op| op.lists::<Uploads>())
 }
 
 /// As 000's table of uploads, with what a client needs to go on.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Upload")]
 struct UploadView {
+    #[schemars(extend("format" = "uuid"))]
     upload_id: String,
     filename: String,
+    /// Bytes of the whole file.
     total_size: u64,
+    /// Bytes of each part but the last.
     chunk_size: u64,
+    /// How many parts there are.
     chunks: u32,
     chunks_received: u32,
+    /// The first 10,000 parts that have not come.
     missing: Vec<u32>,
+    /// The SHA-256 that all of it must have.
     checksum: String,
-    started_at: String,
-    expires_at: String,
+    started_at: Iso,
+    /// It is dropped then.
+    expires_at: Iso,
+    /// `pending`: no part has come.
+    #[schemars(extend("enum" = ["pending", "in_progress", "complete", "error"]))]
     status: &'static str,
+    /// What it became.
     archive_name: Option<String>,
+    /// Why it failed.
     failure: Option<FailureView>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Uploads {
+    uploads: Vec<UploadView>,
+}
+
+/// An upload that is no more.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "UploadDropped")]
+struct Dropped {
+    upload_id: String,
+    #[schemars(extend("enum" = ["dropped"]))]
+    status: &'static str,
+}
+
+/// An upload that is complete.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "UploadFinished")]
+struct Finished {
+    #[serde(flatten)]
+    upload: UploadView,
+    /// What it became; null when that was removed since.
+    archive: Option<ArchiveView>,
+}
+
+/// A refusal to finish, with the parts to be sent, if that is why.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "UploadUnfinished")]
+struct Unfinished {
+    #[serde(flatten)]
+    error: ApiError,
+    /// The first 10,000 parts that have not come.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing: Vec<u32>,
 }
 
 impl From<UploadReport> for UploadView {
@@ -85,12 +150,21 @@ impl From<UploadReport> for UploadView {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "UploadStart")]
 struct Start {
+    /// The name of the archive, with `.tar` or `.tar.gz`.
+    #[schemars(regex(pattern = TAR_NAME), length(max = FILENAME_BYTES_MAX))]
     filename: String,
+    /// Bytes of the whole file.
+    #[schemars(range(min = 1, max = TOTAL_BYTES_MAX))]
     total_size: u64,
+    /// Bytes of each part but the last; 50,000,000 when left out. There are at most 400,000 parts.
+    #[schemars(range(min = 1, max = PART_BYTES_MAX))]
     chunk_size: Option<u64>,
+    /// The SHA-256 of the file in hex.
+    #[schemars(regex(pattern = SHA256))]
     checksum: String,
 }
 
@@ -110,8 +184,7 @@ async fn list(asker: Asker) -> Result<Response, ApiError> {
     let Reply::Uploads(uploads) = asker.ask(Request::UploadList).await? else {
         return Err(ApiError::unexpected("uploads"));
     };
-    let uploads: Vec<_> = uploads.into_iter().map(UploadView::from).collect();
-    Ok(asker.list(&json!({ "uploads": uploads })))
+    Ok(asker.list(&Uploads { uploads: uploads.into_iter().map(UploadView::from).collect() }))
 }
 
 async fn show(asker: Asker, Args(upload): Args<String>) -> Result<Response, ApiError> {
@@ -120,7 +193,7 @@ async fn show(asker: Asker, Args(upload): Args<String>) -> Result<Response, ApiE
 }
 
 async fn cancel(asker: Asker, Args(upload): Args<String>) -> Result<Response, ApiError> {
-    let dropped = json!({ "upload_id": upload, "status": "dropped" });
+    let dropped = Dropped { upload_id: upload.clone(), status: "dropped" };
     match asker.ask(Request::UploadCancel { upload }).await? {
         Reply::Done => Ok(answer::json(StatusCode::OK, &dropped)),
         _ => Err(ApiError::unexpected("upload")),
@@ -149,28 +222,27 @@ async fn finish(asker: Asker, Args(upload): Args<String>) -> Result<Response, Ap
     let finished = asker.upload(Request::UploadFinish { upload: upload.clone() }).await;
     let finished = match finished {
         Err(error) if error.status() == StatusCode::CONFLICT => {
-            return with_missing(&asker, upload, &error).await;
+            return with_missing(&asker, upload, error).await;
         }
         finished => finished?,
     };
     let archive = match &finished.archive {
         Some(name) => archive(&asker, name).await?,
-        None => Value::Null,
+        None => None,
     };
-    let mut told = json!(UploadView::from(finished));
-    told["archive"] = archive;
+    let told = Finished { upload: finished.into(), archive };
     Ok(answer::json(StatusCode::OK, &told))
 }
 
 /// The archive that an upload became; none when it was removed since.
-async fn archive(asker: &Asker, name: &str) -> Result<Value, ApiError> {
+async fn archive(asker: &Asker, name: &str) -> Result<Option<ArchiveView>, ApiError> {
     let here = asker.this_node().await?;
     let Ok(name) = name.parse::<Name>() else { return Err(ApiError::unexpected("upload")) };
     let wanted = ArchiveRef { name, node_of: Some(protocol::control::NodeRef::Id(here)) };
     match asker.ask(Request::ArchiveShow(wanted)).await {
-        Ok(Reply::Archive(archive)) => Ok(json!(ArchiveView::new(archive, here))),
+        Ok(Reply::Archive(archive)) => Ok(ArchiveView::new(archive, here)),
         Ok(_) => Err(ApiError::unexpected("archive")),
-        Err(error) if error.status() == StatusCode::NOT_FOUND => Ok(Value::Null),
+        Err(error) if error.status() == StatusCode::NOT_FOUND => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -179,14 +251,10 @@ async fn archive(asker: &Asker, name: &str) -> Result<Value, ApiError> {
 async fn with_missing(
     asker: &Asker,
     upload: String,
-    error: &ApiError,
+    error: ApiError,
 ) -> Result<Response, ApiError> {
-    let upload = asker.upload(Request::UploadShow { upload }).await?;
-    let mut told = json!(error);
-    if !upload.missing.is_empty() {
-        told["missing"] = json!(upload.missing);
-    }
-    Ok(answer::json(StatusCode::CONFLICT, &told))
+    let missing = asker.upload(Request::UploadShow { upload }).await?.missing;
+    Ok(answer::json(StatusCode::CONFLICT, &Unfinished { error, missing }))
 }
 
 impl Asker {

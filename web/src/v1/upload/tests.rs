@@ -6,10 +6,11 @@ use protocol::{
     Time,
     control::{ApiKey, Failure, FailureCode},
 };
+use serde_json::Value;
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::{Access, Backend, Later, PartBody, Tell};
+use crate::{Access, Backend, Later, PartBody, State, Tell};
 
 /// A part: its number, how long it was said to be, its bytes.
 type Put = (u32, Option<u64>, Vec<u8>);
@@ -116,7 +117,7 @@ impl Fake {
         body: impl Into<Body>,
     ) -> Answer {
         let backend: Arc<dyn Backend> = Arc::<Self>::clone(self);
-        let router = routes().with_state(State::new(backend).unwrap());
+        let router = routes().served().with_state(State::new(backend).unwrap());
         let (method, path) = line.split_once(' ').unwrap();
         let mut request = HttpRequest::builder().method(method).uri(path);
         for (name, value) in headers {

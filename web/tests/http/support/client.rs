@@ -6,7 +6,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::fake::key;
+use super::{checked::check_first, fake::key};
 
 /// What a server answered.
 #[derive(Clone, Debug)]
@@ -63,7 +63,7 @@ pub(crate) async fn exchange(to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     exchange_with(TcpStream::connect(to).await.unwrap(), bytes).await
 }
 
-/// The same over any stream. Either side may be cut off: what came until then counts.
+/// The same over any stream; the first answer is held against the description. Either side may be cut off: what came until then counts.
 pub(crate) async fn exchange_with<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     bytes: &[u8],
@@ -73,6 +73,7 @@ pub(crate) async fn exchange_with<S: AsyncRead + AsyncWrite + Unpin>(
     while let Ok(count @ 1..) = stream.read(&mut part).await {
         all.extend(&part[..count]);
     }
+    check_first(bytes, &all);
     all
 }
 

@@ -1,9 +1,11 @@
 //! A made-up node, a server in front of it, and a client that sends any bytes.
 
+mod checked;
 mod client;
 mod fake;
 mod world;
 
+pub(crate) use checked::{resolved, validator};
 pub(crate) use client::{Answer, ask, ask_with, exchange, exchange_with};
-pub(crate) use fake::{Fake, GOOD, READ_ONLY, Server};
+pub(crate) use fake::{Fake, GOOD, READ_ONLY, Server, key};
 pub(crate) use world::{JOB, RUN, reply};
