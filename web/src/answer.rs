@@ -17,6 +17,10 @@ const TAG_BYTES: usize = 16;
 /// Said of an answer that may be kept, but must be asked for again each time.
 const ASK_AGAIN: HeaderValue = HeaderValue::from_static("private, no-cache");
 
+/// In the extensions of an answer that was tagged here, also of one without its bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tagged;
+
 /// A JSON answer.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
@@ -47,6 +51,7 @@ pub(crate) fn tagged_bytes(asked: &HeaderMap, kind: &'static str, bytes: Bytes) 
     } else {
         with_bytes(StatusCode::OK, kind, bytes)
     };
+    response.extensions_mut().insert(Tagged);
     let headers = response.headers_mut();
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         headers.insert(header::ETAG, tag);
@@ -55,8 +60,8 @@ pub(crate) fn tagged_bytes(asked: &HeaderMap, kind: &'static str, bytes: Bytes) 
     response
 }
 
-/// Whether the client says that it has what is tagged so.
-fn has(asked: &HeaderMap, tag: &str) -> bool {
+/// Whether the client says that it has what is tagged so, by `If-None-Match`.
+pub(crate) fn has(asked: &HeaderMap, tag: &str) -> bool {
     let all = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     all.flat_map(|value| value.split(','))
         .map(str::trim)

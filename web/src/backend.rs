@@ -1,10 +1,12 @@
 //! What the HTTP interface needs of the daemon: the one door between this crate and the node.
 
-use std::{io, pin::Pin, sync::Arc};
+use std::{fmt, io, ops::Range, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use futures_core::Stream;
-use protocol::control::{ApiKey, Event, Failure, Reply, Request, UploadReport};
+use protocol::control::{
+    ApiKey, ArchiveRef, Event, Failure, RawPath, Reply, Request, UploadReport,
+};
 
 /// Something that will be there.
 pub type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -14,6 +16,63 @@ pub type Tell = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// The bytes of one part as they come. Its errors are the client's or the network's.
 pub type PartBody = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+/// The bytes of a download as they are read. An error in it, or an end before all promised bytes
+/// came, cuts the connection: a client never takes it for the whole.
+pub type DownloadBody = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+/// What somebody wants to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Download {
+    /// Of which archive.
+    pub archive: ArchiveRef,
+    /// What of it.
+    pub part: DownloadPart,
+}
+
+/// What of an archive. Paths are those of members, as the contents show them: relative, without
+/// `..`; a folder may be `.` for all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DownloadPart {
+    /// All of it: the plain tar.
+    Tar,
+    /// The content of one file.
+    File(RawPath),
+    /// A folder and what lies below it.
+    Folder(RawPath, FolderFormat),
+}
+
+/// How a folder is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FolderFormat {
+    /// A tar of its own.
+    Tar,
+    /// A zip.
+    Zip,
+}
+
+/// A download that was found and not begun.
+pub struct Downloaded {
+    /// What to call the file.
+    pub name: RawPath,
+    /// Its size, where that is known. Only then can ranges of it be had.
+    pub bytes: Option<u64>,
+    /// Other bytes have another one, in ASCII without quotes. None when ranges cannot be had.
+    pub tag: Option<String>,
+    /// Reads a range of it; all, whatever the range, when the size is not known.
+    pub open: Box<dyn FnOnce(Range<u64>) -> DownloadBody + Send>,
+}
+
+impl fmt::Debug for Downloaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, bytes, tag, .. } = self;
+        f.debug_struct("Downloaded")
+            .field("name", name)
+            .field("bytes", bytes)
+            .field("tag", tag)
+            .finish_non_exhaustive()
+    }
+}
 
 /// Whose key it was. Everything asked for a client carries it; the node decides what it may.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,4 +109,8 @@ pub trait Backend: Send + Sync + 'static {
         bytes: Option<u64>,
         body: PartBody,
     ) -> Later<Result<UploadReport, Failure>>;
+
+    /// Finds what a client wants to have; its bytes are read when it is opened. Asked for keys that
+    /// may only look, too.
+    fn read(&self, access: Access, download: Download) -> Later<Result<Downloaded, Failure>>;
 }

@@ -104,6 +104,19 @@ impl ApiError {
         Self::new(status, "headers_too_large", "the headers are too many or too large")
     }
 
+    /// A range of what has only so many bytes, and none in that range.
+    pub(crate) fn unsatisfiable(bytes: u64) -> Self {
+        let message = format!("the range begins behind the end: there are {bytes} bytes");
+        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", message)
+    }
+
+    /// The same, to be asked again in some seconds: nothing is wrong but the moment.
+    #[must_use]
+    pub(crate) fn later(self, retry_after_s: u64) -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self { status, retry_after_s: Some(retry_after_s), ..self }
+    }
+
     /// Something here is broken; the cause is in the log.
     pub(crate) fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", IN_THE_LOG)
@@ -129,7 +142,7 @@ impl ApiError {
 }
 
 /// The codes that only HTTP has.
-const CODES: [&str; 7] = [
+const CODES: [&str; 8] = [
     "unauthorized",
     "method_not_allowed",
     "timeout",
@@ -137,6 +150,7 @@ const CODES: [&str; 7] = [
     "unsupported_media_type",
     "too_many_requests",
     "headers_too_large",
+    "range_not_satisfiable",
 ];
 
 impl JsonSchema for ApiError {

@@ -10,9 +10,12 @@
 mod answer;
 mod auth;
 mod backend;
+mod compress;
 pub mod decoders;
+mod disposition;
 mod error;
 mod openapi;
+mod range;
 mod router;
 mod serve;
 mod state;
@@ -22,7 +25,10 @@ mod view;
 
 use state::State;
 
-pub use backend::{Access, Backend, Later, PartBody, Tell};
+pub use backend::{
+    Access, Backend, Download, DownloadBody, DownloadPart, Downloaded, FolderFormat, Later,
+    PartBody, Tell,
+};
 pub use error::ApiError;
 pub use openapi::description;
 pub use serve::{Listener, serve};

@@ -11,7 +11,7 @@ use std::{io, sync::Arc};
 
 use protocol::{
     SealedId,
-    contents::{self, ContentsError, Entry},
+    contents::{self, ContentsError, ContentsPageRef, Entry},
     key::ArchiveKey,
     manifest::{self, ManifestError, Root, RootRef},
     object::{self, ChunkRef, Link},
@@ -114,20 +114,30 @@ impl ArchiveReader {
         self.root.stream_bytes
     }
 
+    /// The pages of the contents, in the order of the stream.
+    #[must_use]
+    pub fn contents_pages(&self) -> &[ContentsPageRef] {
+        &self.root.contents
+    }
+
+    /// The members of a page of the contents, in the order of the stream.
+    ///
+    /// # Errors
+    /// When it cannot be had or read.
+    pub fn entries_of(&self, page: &ContentsPageRef) -> Result<Vec<Entry>, ArchiveError> {
+        let bytes = self.objects.get(&page.link)?;
+        contents::open_contents_page(&mut Opener::new(&self.key), page, &bytes)
+            .map_err(ArchiveError::Contents)
+    }
+
     /// Hands out every member in the order of the stream, until `visit` answers `false`.
     ///
     /// # Errors
     /// When a page of the contents cannot be had or read.
     pub fn entries(&self, mut visit: impl FnMut(Entry) -> bool) -> Result<(), ArchiveError> {
-        let mut opener = Opener::new(&self.key);
-        for page in &self.root.contents {
-            let bytes = self.objects.get(&page.link)?;
-            let entries = contents::open_contents_page(&mut opener, page, &bytes)
-                .map_err(ArchiveError::Contents)?;
-            for entry in entries {
-                if !visit(entry) {
-                    return Ok(());
-                }
+        for page in self.contents_pages() {
+            if !self.entries_of(page)?.into_iter().all(&mut visit) {
+                return Ok(());
             }
         }
         Ok(())

@@ -10,6 +10,7 @@ use std::{
     thread,
 };
 
+use bytes::Bytes;
 use protocol::{
     key::ArchiveKey,
     manifest::{self, Root},
@@ -84,20 +85,38 @@ impl ArchiveStream {
     /// # Errors
     /// When an object is missing or does not open.
     pub fn next_piece(&mut self) -> Result<&[u8], ArchiveError> {
-        if self.at == self.end {
-            match self.slots.recv() {
-                Err(_) => return Ok(&[]),
-                Ok(slot) => {
-                    let slot = slot?;
-                    self.piece = slot.opened.recv().map_err(|_| ArchiveError::ThreadLost)??;
-                    self.at = slot.wanted.start;
-                    self.end = slot.wanted.end.min(self.piece.len());
-                }
-            }
-        }
+        self.fill()?;
         let piece = &self.piece[self.at..self.end];
         self.at = self.end;
         Ok(piece)
+    }
+
+    /// The same for who keeps them.
+    ///
+    /// # Errors
+    /// When an object is missing or does not open.
+    pub fn next_bytes(&mut self) -> Result<Bytes, ArchiveError> {
+        self.fill()?;
+        let piece = Bytes::from(std::mem::take(&mut self.piece)).slice(self.at..self.end);
+        (self.at, self.end) = (0, 0);
+        Ok(piece)
+    }
+
+    /// Waits for a chunk when there is nothing left of the last one.
+    fn fill(&mut self) -> Result<(), ArchiveError> {
+        if self.at < self.end {
+            return Ok(());
+        }
+        // Nothing more comes after the last one.
+        let Ok(slot) = self.slots.recv() else {
+            (self.at, self.end) = (0, 0);
+            return Ok(());
+        };
+        let slot = slot?;
+        self.piece = slot.opened.recv().map_err(|_| ArchiveError::ThreadLost)??;
+        self.end = slot.wanted.end.min(self.piece.len());
+        self.at = slot.wanted.start.min(self.end);
+        Ok(())
     }
 }
 

@@ -12,10 +12,14 @@ use std::{fmt, sync::Arc};
 use protocol::control::{ApiKey, Event, Failure, FailureCode, Reply, Request, UploadReport};
 use tokio::{sync::Semaphore, time::timeout};
 use tracing::{info, warn};
-use web::{Access, Later, PartBody, Tell};
+use web::{Access, Download, Downloaded, Later, PartBody, Tell};
 
 pub(super) use self::may::may;
-use super::{node::Node, uploads};
+use super::{
+    downloads::{self, DOWNLOADS_MAX},
+    node::Node,
+    uploads,
+};
 use crate::socket::{self, Caller, Cancel, Handler, HttpCaller, STOP_WAIT, Work};
 
 /// Requests of HTTP clients at work at once. Most are answered in a millisecond; those that wait
@@ -27,6 +31,7 @@ pub(super) struct Behind<H> {
     handler: Arc<H>,
     node: Arc<Node>,
     room: Arc<Semaphore>,
+    downloads: Arc<Semaphore>,
     stop: Cancel,
 }
 
@@ -34,7 +39,8 @@ impl<H: Handler> Behind<H> {
     /// When `stop` is asked, so is everything at work.
     pub(super) fn new(handler: Arc<H>, node: Arc<Node>, stop: Cancel) -> Self {
         let room = Arc::new(Semaphore::new(HTTP_REQUESTS_MAX as usize));
-        Self { handler, node, room, stop }
+        let downloads = Arc::new(Semaphore::new(DOWNLOADS_MAX));
+        Self { handler, node, room, downloads, stop }
     }
 
     /// Waits a little until nothing is at work any more.
@@ -100,8 +106,27 @@ impl<H: Handler> web::Backend for Behind<H> {
         if access.read_only {
             return Box::pin(async { Err(may::only_looks()) });
         }
-        let node = Arc::clone(&self.node);
-        Box::pin(uploads::put_part(node, upload, number, bytes, body))
+        let (node, room) = (Arc::clone(&self.node), Arc::clone(&self.room));
+        let stop = self.stop.clone();
+        Box::pin(async move {
+            let place = room.try_acquire_owned().map_err(|_| crowded())?;
+            tokio::select! {
+                taken = uploads::put_part(node, upload, number, bytes, body, place) => taken,
+                () = stop.wait() => Err(stopping()),
+            }
+        })
+    }
+
+    fn read(&self, _: Access, download: Download) -> Later<Result<Downloaded, Failure>> {
+        let (node, room) = (Arc::clone(&self.node), Arc::clone(&self.room));
+        let downloads = Arc::clone(&self.downloads);
+        Box::pin(async move {
+            let place = (
+                downloads.try_acquire_owned().map_err(|_| crowded_by_downloads())?,
+                room.try_acquire_owned().map_err(|_| crowded())?,
+            );
+            downloads::find(node, download, place).await
+        })
     }
 }
 
@@ -121,10 +146,22 @@ fn word_of(request: &Request) -> String {
     word.0
 }
 
+fn stopping() -> Failure {
+    Failure::new(FailureCode::Cancelled, "cannot take the part", "the node stops")
+        .hint("send it again when the node is back; other parts are kept")
+}
+
 fn crowded() -> Failure {
     let why = format!("{HTTP_REQUESTS_MAX} other requests are at work");
     Failure::new(FailureCode::Busy, "cannot do what was asked", why).hint("try again later")
 }
 
+fn crowded_by_downloads() -> Failure {
+    let why = format!("{DOWNLOADS_MAX} other downloads are at work");
+    Failure::new(FailureCode::Busy, "cannot begin the download", why).hint("try again later")
+}
+
+#[cfg(test)]
+mod many;
 #[cfg(test)]
 mod tests;

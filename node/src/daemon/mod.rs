@@ -6,6 +6,7 @@
 
 mod choices;
 pub mod data;
+mod downloads;
 mod execute;
 mod export;
 mod facts;

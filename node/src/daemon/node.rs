@@ -5,7 +5,7 @@ use std::sync::Arc;
 use protocol::{
     NodeId, Time,
     catalog::Catalog,
-    control::{Failure, FailureCode},
+    control::{ArchiveRef, Failure, FailureCode},
     job::{Job, Name},
     key::{ArchiveKey, NodeSecret},
 };
@@ -23,7 +23,7 @@ use super::{
     tars::Tars,
     transfers::Transfers,
     uploads::Uploads,
-    view::{Archive, Keys},
+    view::{self, Archive, Keys},
     workers::Workers,
     yunohost::KnownYunohost,
 };
@@ -126,6 +126,16 @@ impl Node {
     #[must_use]
     pub fn archive_list(&self) -> Vec<Arc<Archive>> {
         self.listing().archives().to_vec()
+    }
+
+    /// The archive that somebody names. Not for those who hold the catalog.
+    ///
+    /// # Errors
+    /// When there is none, or several nodes have one of that name.
+    pub fn find_archive(&self, wanted: &ArchiveRef) -> Result<Archive, Failure> {
+        let origin = wanted.node_of.as_ref();
+        let origin = origin.map(|node| self.mesh.look(|catalog| view::find_node(catalog, node)));
+        view::find_archive(&self.listing(), origin.transpose()?, self.id(), &wanted.name)
     }
 
     /// The key that opens an archive.

@@ -29,6 +29,8 @@ pub struct Listing {
     opened_archives: BTreeMap<(NodeId, ArchiveId), OpenedArchive>,
     jobs: Vec<ListedJob>,
     archives: Vec<Arc<Archive>>,
+    /// Where those of a name, or of an id, are in the list.
+    called: BTreeMap<String, Vec<usize>>,
 }
 
 /// A job of this node.
@@ -122,6 +124,12 @@ impl Listing {
         &self.archives
     }
 
+    /// Archives of that name or id, of all nodes, oldest first.
+    pub fn archives_called(&self, name: &str) -> impl Iterator<Item = &Arc<Archive>> {
+        let places = self.called.get(name).map(Vec::as_slice).unwrap_or_default();
+        places.iter().map(|place| &self.archives[*place])
+    }
+
     fn gather(&self, catalog: &Catalog, node: &Node, digest: [u8; 32]) -> Gathered {
         let keys = node.keys_in(catalog);
         let jobs = catalog.jobs_of(node.id()).map(|(id, facts)| {
@@ -169,6 +177,11 @@ impl Listing {
         let archives = self.opened_archives.values().map(|opened| Arc::clone(&opened.archive));
         self.archives = archives.collect();
         self.archives.sort_by_key(|archive| (archive.facts.created, archive.origin, archive.id));
+        for (place, archive) in self.archives.iter().enumerate() {
+            for name in [archive.title(), archive.id.to_string()] {
+                self.called.entry(name).or_default().push(place);
+            }
+        }
         let mut counts = BTreeMap::<JobId, u64>::new();
         for archive in self.archives.iter().filter(|archive| archive.origin == me) {
             if let Some(meta) = &archive.meta {

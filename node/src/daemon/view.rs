@@ -7,13 +7,15 @@ use protocol::{
     archive::ArchiveMeta,
     catalog::Catalog,
     cbor,
-    control::{ArchiveRef, Failure, FailureCode, NodeName, NodeRef},
-    job::Job,
+    control::{Failure, FailureCode, NodeName, NodeRef},
+    job::{Job, Name},
     key::{ArchiveKey, NodeSecret},
     manifest::RootRef,
     record::ArchiveFacts,
     seal,
 };
+
+use super::registry::Listing;
 
 /// The largest stored job: excludes and commands within their bounds.
 const JOB_BYTES_MAX: usize = 1 << 20;
@@ -96,31 +98,27 @@ pub fn title(catalog: &Catalog, keys: &Keys, origin: NodeId, id: ArchiveId) -> S
     facts.map_or_else(|| id.short(), |facts| open_archive(keys, origin, id, facts).title())
 }
 
-/// The archive that somebody names.
+/// The archive that somebody names, by its name or its id.
 ///
 /// # Errors
 /// When there is none, or several nodes have one of that name.
 pub fn find_archive(
-    catalog: &Catalog,
-    keys: &Keys,
+    listing: &Listing,
+    origin: Option<NodeId>,
     me: NodeId,
-    wanted: &ArchiveRef,
+    name: &Name,
 ) -> Result<Archive, Failure> {
-    let origin = wanted.node_of.as_ref().map(|node| find_node(catalog, node)).transpose()?;
-    let name = wanted.name.to_string();
-    let mut found: Vec<_> = archives(catalog, keys)
-        .into_iter()
+    let found: Vec<_> = listing
+        .archives_called(name.as_str())
         .filter(|archive| origin.is_none_or(|origin| archive.origin == origin))
-        .filter(|archive| archive.title() == name || archive.id.to_string() == name)
         .collect();
-    if found.len() > 1
-        && let Some(mine) = found.iter().position(|archive| archive.origin == me)
-    {
-        return Ok(found.swap_remove(mine));
+    let mine = found.iter().find(|archive| archive.origin == me);
+    if let Some(archive) = mine.filter(|_| found.len() > 1) {
+        return Ok(Archive::clone(archive));
     }
     let what = format!("cannot find archive {name}");
     match found.len() {
-        1 => Ok(found.remove(0)),
+        1 => Ok(Archive::clone(found[0])),
         0 => Err(Failure::new(FailureCode::NotFound, what, "no node that is known here has it")
             .hint("`backupmanager archive list` shows those that can be named")),
         count => {

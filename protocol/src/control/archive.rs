@@ -119,8 +119,19 @@ pub struct ArchiveContents {
     pub archive: ArchiveRef,
     /// Members that match one of them; all without any.
     pub patterns: Vec<String>,
+    /// Members below this folder only: a member's path, without a slash at its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dir: Option<RawPath>,
+    /// Members whose path has this text in it, whatever the case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<String>,
     /// Which part of the list.
     pub page: Page,
+}
+
+impl ArchiveContents {
+    /// The longest text that is searched for, bytes.
+    pub const SEARCH_BYTES_MAX: usize = 256;
 }
 
 /// What an archive says of itself.

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     Time,
     job::{JobError, JobSpec, Name},
+    tar::PATH_BYTES_MAX,
 };
 
 /// One thing asked of one node.
@@ -268,6 +269,14 @@ impl Request {
             Self::JobList(page) => page.validate(),
             Self::ArchiveContents(contents) => {
                 contents.page.validate()?;
+                if let Some(text) = &contents.search {
+                    let max = ArchiveContents::SEARCH_BYTES_MAX as u64;
+                    range("the length of what is searched for", text.len() as u64, 1, max)?;
+                }
+                if let Some(RawPath(dir)) = &contents.dir {
+                    let max = PATH_BYTES_MAX as u64;
+                    range("the length of the folder's path", dir.len() as u64, 1, max)?;
+                }
                 patterns(&contents.patterns)
             }
             Self::InstanceAdd(add) => add.ssh.as_ref().map_or(Ok(()), SshAdd::validate),

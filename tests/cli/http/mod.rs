@@ -1,6 +1,7 @@
 //! The daemon over HTTP: where it is served, who is heard, and what it knows of jobs by number.
 
 mod between;
+mod downloads;
 mod proxied;
 mod uploads;
 

@@ -318,7 +318,13 @@ pub(super) fn ask_frame() -> Vec<Vec<u8>> {
     let requests = [
         Request::Status,
         Request::JobAdd(JobSpec::new(name("docs"), config)),
-        Request::ArchiveContents(ArchiveContents { archive, patterns, page: Page::FIRST }),
+        Request::ArchiveContents(ArchiveContents {
+            archive,
+            patterns,
+            dir: None,
+            search: None,
+            page: Page::FIRST,
+        }),
         Request::ArchiveRestore(restore),
         Request::StoreGc { dry_run: true },
     ];

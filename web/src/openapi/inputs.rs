@@ -1,6 +1,6 @@
 //! What a handler takes, read off the types of its arguments.
 
-use axum::extract::Request;
+use axum::{extract::Request, http::Method};
 use schemars::JsonSchema;
 
 use super::Op;
@@ -16,6 +16,10 @@ pub(crate) trait Input {
 }
 
 impl Input for Asker {
+    fn describe(_: &mut Op<'_>) {}
+}
+
+impl Input for Method {
     fn describe(_: &mut Op<'_>) {}
 }
 

@@ -4,14 +4,14 @@ use axum::{http::StatusCode, response::Response};
 use protocol::{
     control::{
         ArchiveContents, ArchiveList, ArchiveRef, ArchiveRemove, NodeRef, PAGE_ENTRIES_MAX,
-        PATTERN_BYTES_MAX, PATTERNS_MAX, Page, Reply, Request,
+        PATTERN_BYTES_MAX, PATTERNS_MAX, Page, RawPath, Reply, Request,
     },
     job::Name,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::jobs::PAGES_MAX;
+use super::{downloads::member, jobs::PAGES_MAX};
 use crate::{
     ApiError, answer,
     openapi::Routes,
@@ -155,6 +155,11 @@ struct Members {
     /// Only members that match one of these, as in a .gitignore.
     #[schemars(length(max = PATTERNS_MAX), inner(length(min = 1, max = PATTERN_BYTES_MAX)))]
     pattern: Option<Vec<String>>,
+    /// Only members below this folder, and itself.
+    dir: Option<RawPath>,
+    /// Only members whose path has this text in it, whatever the case.
+    #[schemars(length(min = 1, max = ArchiveContents::SEARCH_BYTES_MAX))]
+    search: Option<String>,
 }
 
 async fn contents(
@@ -163,7 +168,7 @@ async fn contents(
     Pairs(pairs): Pairs,
 ) -> Result<Response, ApiError> {
     let mut page = Page { from: 0, limit: MEMBERS_LISTED };
-    let (mut patterns, mut node_of) = (Vec::new(), None);
+    let (mut patterns, mut node_of, mut dir, mut search) = (Vec::new(), None, None, None);
     for (key, value) in pairs {
         let refuse = || ApiError::invalid(format!("the value of {key} makes no sense"));
         match key.as_str() {
@@ -171,11 +176,17 @@ async fn contents(
             "limit" => page.limit = value.parse().map_err(|_| refuse())?,
             "node_of" => node_of = Some(value.parse().map_err(|_| refuse())?),
             "pattern" => patterns.push(value),
+            "search" => search = Some(value),
+            "dir" => {
+                let path = member(value.parse().map_err(|_| refuse())?)?;
+                dir = Some(path).filter(|path| path.0 != b".");
+            }
             _ => return Err(ApiError::invalid(format!("there is no parameter {key:?} here"))),
         }
     }
     let archive = ArchiveRef { name, node_of };
-    let request = Request::ArchiveContents(ArchiveContents { archive, patterns, page });
+    let contents = ArchiveContents { archive, patterns, dir, search, page };
+    let request = Request::ArchiveContents(contents);
     let Reply::Contents(contents) = asker.ask(request).await? else {
         return Err(ApiError::unexpected("contents"));
     };

@@ -5,6 +5,7 @@
 
 mod archives;
 mod description;
+mod downloads;
 mod health;
 mod jobs;
 mod mesh;
@@ -25,6 +26,7 @@ pub(crate) fn routes() -> Routes {
         .merge(jobs::routes())
         .merge(runs::routes())
         .merge(archives::routes())
+        .merge(downloads::routes())
         .merge(upload::routes())
         .merge(restores::routes())
         .merge(transfers::routes())

@@ -90,6 +90,8 @@ impl Contents {
             let request = ArchiveContents {
                 archive: archive.clone(),
                 patterns: self.path.clone(),
+                dir: None,
+                search: None,
                 page: Page { from: at, ..Page::FIRST },
             };
             match session.ask(Request::ArchiveContents(request))? {

@@ -1,16 +1,16 @@
 //! Archives: listing, looking into them, proving them, writing them out, dropping them.
 
+mod contents;
 mod info;
 
 use std::{os::unix::ffi::OsStrExt as _, path::PathBuf, sync::Arc};
 
 use protocol::{
     catalog::Catalog,
-    contents::Entry,
     control::{
-        ArchiveContents, ArchiveExport, ArchiveList, ArchiveRef, ArchiveRemove, ArchiveReport,
-        ArchiveTransfer, Archives, Contents, ContentsEntry, Exported, Failure, FailureCode, Holder,
-        HolderState, RawPath, Removed, Transferred, Verified,
+        ArchiveExport, ArchiveList, ArchiveRef, ArchiveRemove, ArchiveReport, ArchiveTransfer,
+        Archives, Exported, Failure, FailureCode, Holder, HolderState, RawPath, Removed,
+        Transferred, Verified,
     },
     job::Name,
     record::Place,
@@ -18,7 +18,7 @@ use protocol::{
 
 use tracing::warn;
 
-pub(super) use self::info::info;
+pub(super) use self::{contents::contents, info::info};
 
 use crate::{
     archive::{ArchiveError, ArchiveReader},
@@ -33,9 +33,6 @@ use crate::{
     restore::Selection,
     socket::EventSink,
 };
-
-/// Bytes of text in one page of contents: the answer must fit a frame.
-const PAGE_TEXT_BYTES_MAX: usize = 3 << 20;
 
 pub(super) fn list(node: &Node, list: &ArchiveList) -> Result<Archives, Failure> {
     let listing = node.listing();
@@ -57,11 +54,8 @@ pub(super) fn list(node: &Node, list: &ArchiveList) -> Result<Archives, Failure>
 }
 
 pub(super) fn show(node: &Node, wanted: &ArchiveRef) -> Result<ArchiveReport, Failure> {
-    let keys = node.keys();
-    node.mesh.look(|catalog| {
-        let archive = view::find_archive(catalog, &keys, node.id(), wanted)?;
-        Ok(report(catalog, node, &archive))
-    })
+    let archive = node.find_archive(wanted)?;
+    Ok(node.mesh.look(|catalog| report(catalog, node, &archive)))
 }
 
 /// An archive with who has it.
@@ -142,9 +136,7 @@ pub(in crate::daemon) async fn open(
 
 /// The same, on this thread.
 pub(in crate::daemon) fn open_here(node: &Node, wanted: &ArchiveRef) -> Result<Opened, Failure> {
-    let keys = node.keys();
-    let archive =
-        node.mesh.look(|catalog| view::find_archive(catalog, &keys, node.id(), wanted))?;
+    let archive = node.find_archive(wanted)?;
     let key = node.key_of(&archive)?;
     let Some(root) = archive.root() else {
         let what = format!("cannot open archive {}", archive.title());
@@ -181,36 +173,6 @@ pub(in crate::daemon) fn unreadable(archive: &Archive, error: &ArchiveError) -> 
         .hint("`archive show` says who has it; connect to a holder, then try again")
 }
 
-pub(super) async fn contents(
-    node: Arc<Node>,
-    wanted: ArchiveContents,
-    events: EventSink,
-) -> Result<Contents, Failure> {
-    let opened = open(&node, &wanted.archive).await?;
-    let selection = selection(&opened.archive, &wanted.patterns)?;
-    blocking(move || {
-        let mut page = Vec::new();
-        let (mut at, mut text, mut next) = (0_u64, 0_usize, None);
-        let limit = wanted.page.limit as usize;
-        let walked = opened.reader.entries(|entry| {
-            at += 1;
-            if at <= wanted.page.from || !selects(selection.as_ref(), &entry) {
-                return !events.cancel().is_set();
-            }
-            if page.len() == limit || text > PAGE_TEXT_BYTES_MAX {
-                next = Some(at - 1);
-                return false;
-            }
-            text += entry.path.len() + entry.link.len();
-            page.push(contents_entry(entry));
-            true
-        });
-        walked.map_err(|error| unreadable(&opened.archive, &error))?;
-        Ok(Contents { archive: opened.archive.title(), entries: page, next })
-    })
-    .await
-}
-
 /// The members that patterns select; all without any.
 pub(in crate::daemon) fn selection(
     archive: &Archive,
@@ -226,31 +188,12 @@ pub(in crate::daemon) fn selection(
     })
 }
 
-fn selects(selection: Option<&Selection>, entry: &Entry) -> bool {
-    selection.is_none_or(|selection| selection.takes(&entry.path, entry.kind))
-}
-
-fn contents_entry(entry: Entry) -> ContentsEntry {
-    ContentsEntry {
-        path: RawPath(entry.path),
-        kind: entry.kind.into(),
-        link: RawPath(entry.link),
-        mode: entry.mode,
-        uid: entry.uid,
-        gid: entry.gid,
-        bytes: entry.real_bytes,
-        mtime: entry.mtime,
-    }
-}
-
 pub(super) async fn verify(
     node: Arc<Node>,
     wanted: ArchiveRef,
     events: EventSink,
 ) -> Result<Verified, Failure> {
-    let keys = node.keys();
-    let archive =
-        node.mesh.look(|catalog| view::find_archive(catalog, &keys, node.id(), &wanted))?;
+    let (keys, archive) = (node.keys(), node.find_archive(&wanted)?);
     let key = keys.of(&archive.origin).cloned();
     let reading = node.keeping.reading(&archive);
     blocking(move || {
@@ -291,13 +234,10 @@ pub(super) async fn export(
 }
 
 pub(super) async fn remove(node: &Arc<Node>, remove: ArchiveRemove) -> Result<Removed, Failure> {
-    let keys = node.keys();
     let find = || {
-        node.mesh.look(|catalog| {
-            let archive = view::find_archive(catalog, &keys, node.id(), &remove.archive)?;
-            let replicas = holders(catalog, &archive).split_off(1);
-            Ok::<_, Failure>((archive, replicas))
-        })
+        let archive = node.find_archive(&remove.archive)?;
+        let replicas = node.mesh.look(|catalog| holders(catalog, &archive).split_off(1));
+        Ok::<_, Failure>((archive, replicas))
     };
     let (archive, replicas) = find()?;
     let what = format!("cannot remove archive {}", archive.title());
@@ -337,11 +277,8 @@ pub(in crate::daemon) async fn transfer(
     transfer: ArchiveTransfer,
     events: EventSink,
 ) -> Result<Transferred, Failure> {
-    let keys = node.keys();
-    let (archive, to) = node.mesh.look(|catalog| {
-        let archive = view::find_archive(catalog, &keys, node.id(), &transfer.archive)?;
-        Ok::<_, Failure>((archive, view::find_node(catalog, &transfer.to)?))
-    })?;
+    let archive = node.find_archive(&transfer.archive)?;
+    let to = node.mesh.look(|catalog| view::find_node(catalog, &transfer.to))?;
     let what = format!("cannot transfer archive {}", archive.title());
     if archive.origin != node.id() {
         let why = "only its origin decides where its copies lie";

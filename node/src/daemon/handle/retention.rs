@@ -10,7 +10,6 @@ use crate::{
         freed, keeping,
         node::{Node, blocking},
         prune::{self, Plan},
-        view,
     },
     sys,
 };
@@ -43,8 +42,7 @@ pub(super) async fn pin(
     wanted: &ArchiveRef,
     pinned: bool,
 ) -> Result<ArchiveReport, Failure> {
-    let keys = node.keys();
-    let found = node.mesh.look(|catalog| view::find_archive(catalog, &keys, node.id(), wanted))?;
+    let found = node.find_archive(wanted)?;
     let verb = if pinned { "pin" } else { "unpin" };
     let what = format!("cannot {verb} archive {}", found.title());
     keeping::own(node, &found, &what, "pin it on its origin: holders keep what the origin keeps")?;

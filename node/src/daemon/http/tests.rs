@@ -203,6 +203,55 @@ async fn a_key_that_may_only_look_sends_no_part() {
     assert_eq!(polled.load(Ordering::Relaxed), 0);
 }
 
+#[tokio::test]
+async fn a_part_has_a_place_among_requests_and_ends_with_the_daemon() {
+    let world = World::new().await;
+    let start = protocol::control::UploadStart {
+        filename: "a.tar".to_owned(),
+        total_bytes: 10,
+        part_bytes: 10,
+        sha256: "0".repeat(64),
+    };
+    let begun = uploads::start(Arc::clone(&world.behind.node), start).await.unwrap();
+    let waits = Arc::new(Notify::new());
+    let mut first = Some(Ok(bytes::Bytes::from_static(b"abc")));
+    let body: PartBody = Box::pin(futures::stream::poll_fn({
+        let waits = Arc::clone(&waits);
+        move |_| match first.take() {
+            Some(bytes) => std::task::Poll::Ready(Some(bytes)),
+            None => {
+                waits.notify_one();
+                std::task::Poll::Pending
+            }
+        }
+    }));
+    let part = tokio::spawn(world.behind.put_part(access(false), begun.id, 0, None, body));
+    waits.notified().await;
+    let free = || world.behind.room.available_permits();
+    assert_eq!(free(), HTTP_REQUESTS_MAX as usize - 1);
+    world.stop.cancel();
+    let ended = part.await.unwrap().unwrap_err();
+    assert_eq!((ended.code, ended.hint.is_some()), (FailureCode::Cancelled, true), "{ended}");
+    world.behind.ended().await;
+    assert_eq!(free(), HTTP_REQUESTS_MAX as usize);
+}
+
+#[tokio::test]
+async fn downloads_are_bounded_apart_and_one_that_was_not_found_takes_no_place() {
+    let world = World::new().await;
+    let download = || Download { archive: archive(), part: web::DownloadPart::Tar };
+    for _ in 0..2 * DOWNLOADS_MAX {
+        let none = world.behind.read(access(true), download()).await.unwrap_err();
+        assert_eq!(none.code, FailureCode::NotFound, "{none}");
+    }
+    assert_eq!(world.behind.room.available_permits(), HTTP_REQUESTS_MAX as usize);
+    let all = u32::try_from(DOWNLOADS_MAX).unwrap();
+    let _others = world.behind.downloads.acquire_many(all).await.unwrap();
+    let refused = world.behind.read(access(true), download()).await.unwrap_err();
+    assert_eq!((refused.code, refused.hint.is_some()), (FailureCode::Busy, true), "{refused}");
+    assert_eq!(world.ask(Request::Workers).await, Ok(Reply::Done), "others have their place");
+}
+
 #[test]
 fn the_log_has_the_word_of_a_request_and_nothing_of_what_it_says() {
     let mut spec = protocol::job::JobSpec::new(

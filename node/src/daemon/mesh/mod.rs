@@ -103,6 +103,17 @@ impl Mesh {
         look(&lock(&self.shared.engine))
     }
 
+    /// Says many things at once that are neither stored nor told: thousands of commits take minutes.
+    #[cfg(test)]
+    pub fn say_unstored(&self, facts: Vec<protocol::record::Fact>) {
+        let mut engine = lock(&self.shared.engine);
+        for fact in facts {
+            let input = protocol::engine::Input::Publish { fact };
+            engine.handle(input, crate::sys::now(), &mut crate::sys::OsEntropy).expect("a fact");
+            while engine.poll().is_some() {}
+        }
+    }
+
     /// Says things; returns when they are durable here.
     ///
     /// # Errors

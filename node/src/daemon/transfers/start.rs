@@ -28,9 +28,7 @@ pub(in crate::daemon) async fn start(
     node: Arc<Node>,
     start: TransferStart,
 ) -> Result<TransferReport, Failure> {
-    let keys = node.keys();
-    let archive =
-        node.mesh.look(|catalog| view::find_archive(catalog, &keys, node.id(), &start.archive))?;
+    let archive = node.find_archive(&start.archive)?;
     let what = format!("cannot transfer archive {}", archive.title());
     let instance = node.instances.find(&start.instance).ok();
     let reach = Reach {

@@ -15,7 +15,6 @@ use crate::{
         handle::archive,
         instances,
         node::{Node, blocking},
-        view,
     },
     instances::{ClientError, Retry},
     replicate::Cancel,
@@ -97,14 +96,11 @@ pub(in crate::daemon) async fn run(node: Arc<Node>, stop: Cancel) {
 
 /// Keeps the archives of transfers that were open when the node stopped.
 fn hold(node: &Node) {
-    let keys = node.keys();
     let mut state = node.transfers.lock();
     let open: Vec<_> = state.rows.values().filter(|row| row.is_open()).cloned().collect();
     for row in open {
         let Ok(wanted) = wanted(&row) else { continue };
-        let found =
-            node.mesh.look(|catalog| view::find_archive(catalog, &keys, node.id(), &wanted));
-        if let Ok(archive) = found {
+        if let Ok(archive) = node.find_archive(&wanted) {
             state.readings.insert(row.report.id, node.keeping.reading(&archive));
         }
     }

@@ -39,7 +39,8 @@ const PART_TIME_MAX: Duration = Duration::from_secs(3_600);
 
 const WHAT: &str = "cannot take the part";
 
-/// Takes one part. `bytes` is what the client says its size is.
+/// Takes one part. `bytes` is what the client says its size is. `place` is given back when nothing
+/// is written any more, which may be a moment after the client has left.
 ///
 /// # Errors
 /// When there is no such upload or part, it has another size or is cut off, somebody else writes
@@ -50,9 +51,11 @@ pub(in crate::daemon) async fn put_part(
     number: u32,
     bytes: Option<u64>,
     body: PartBody,
+    place: impl Send + Sync + 'static,
 ) -> Result<UploadReport, Failure> {
     let id = named(&upload)?;
-    let (admission, claim) = claim(&node, id, number, bytes)?;
+    let place: Place = Arc::new(place);
+    let (admission, claim) = claim(&node, id, number, bytes, &place)?;
     let (offset, wanted) = match admission {
         Admission::New { offset, bytes } => (Some(offset), bytes),
         Admission::Known { bytes } => (None, bytes),
@@ -66,8 +69,12 @@ pub(in crate::daemon) async fn put_part(
     node.uploads.report(&id)
 }
 
+/// What is held while a part is being taken.
+type Place = Arc<dyn Send + Sync>;
+
 /// The right to write one part, given back when it is dropped.
 struct Claim {
+    _place: Place,
     node: Arc<Node>,
     id: UploadId,
     number: u32,
@@ -87,6 +94,7 @@ fn claim(
     id: UploadId,
     number: u32,
     bytes: Option<u64>,
+    place: &Place,
 ) -> Result<(Admission, Option<Claim>), Failure> {
     let uploads = &node.uploads;
     let admission = uploads.look(&id, |entry| entry.session.admits(number, bytes))?;
@@ -115,7 +123,8 @@ fn claim(
     if !entry.writing.insert(number) {
         return busy(format!("part {number} is being written by another request"));
     }
-    Ok((admission, Some(Claim { node: Arc::clone(node), id, number })))
+    let (node, place) = (Arc::clone(node), Arc::clone(place));
+    Ok((admission, Some(Claim { _place: place, node, id, number })))
 }
 
 /// Writes a part to its place and notes it, each step durable before the next.

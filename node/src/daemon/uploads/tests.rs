@@ -95,7 +95,7 @@ impl Client {
         bytes: Option<u64>,
         body: web::PartBody,
     ) -> Result<UploadReport, Failure> {
-        put_part(Arc::clone(&self.node), self.id.clone(), number, bytes, body).await
+        put_part(Arc::clone(&self.node), self.id.clone(), number, bytes, body, ()).await
     }
 
     async fn put_all(&self) {

@@ -91,6 +91,10 @@ impl Backend for Fake {
         self.parts.lock().unwrap().push((number, bytes, came));
         Box::pin(async { Ok(upload()) })
     }
+
+    fn read(&self, _: Access, _: crate::Download) -> Later<Result<crate::Downloaded, Failure>> {
+        Box::pin(async { Err(Failure::new(FailureCode::NotFound, "cannot read it", "none")) })
+    }
 }
 
 struct Answer {

@@ -1,22 +1,26 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     net::SocketAddr,
     path::Path,
+    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
+    task::{Context, Poll},
 };
 
+use bytes::Bytes;
 use protocol::control::{
-    ApiKey, ArchiveRestore, Event, Failure, FailureCode, Progress, Reply, Request, UploadReport,
+    ApiKey, ArchiveRestore, Event, Failure, FailureCode, Progress, RawPath, Reply, Request,
+    UploadReport,
 };
 use tokio::{
     net::{TcpListener, UnixListener},
     sync::{Semaphore, oneshot},
     task::JoinHandle,
 };
-use web::{Access, Backend, Later, Listener, PartBody, Tell};
+use web::{Access, Backend, Download, DownloadPart, Downloaded, Later, Listener, PartBody, Tell};
 
 use super::world;
 
@@ -26,6 +30,9 @@ pub(crate) const GOOD: &str = "00112233445566778899aabbccddeeff00112233445566778
 /// A key that may only look.
 pub(crate) const READ_ONLY: &str =
     "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+/// What every file and folder has.
+pub(crate) const FILE: &str = "all of what was asked for, and every part of it";
 
 type Script = Box<dyn Fn(&Request) -> Option<Result<Reply, Failure>> + Send + Sync>;
 
@@ -41,6 +48,12 @@ pub(crate) struct Fake {
     pub(crate) check_places: Arc<Semaphore>,
     /// Runs and restores wait for it, after the first event.
     pub(crate) work_places: Arc<Semaphore>,
+    /// All that was to be downloaded.
+    downloads: Mutex<Vec<Download>>,
+    /// How many of them were read.
+    opened: Arc<AtomicU64>,
+    /// How many pieces of a file come, and whether an error does then.
+    broken: Option<(usize, bool)>,
     script: Script,
 }
 
@@ -61,6 +74,9 @@ impl Fake {
             asked: Mutex::default(),
             check_places: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
             work_places: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+            downloads: Mutex::default(),
+            opened: Arc::default(),
+            broken: None,
             script: Box::new(script),
         }
     }
@@ -73,6 +89,30 @@ impl Fake {
     pub(crate) fn holding_work(mut self) -> Self {
         self.work_places = Arc::new(Semaphore::new(0));
         self
+    }
+
+    /// A node whose downloads end in the middle, with an error.
+    pub(crate) fn breaking_off(mut self) -> Self {
+        self.broken = Some((2, true));
+        self
+    }
+
+    /// A node whose downloads end in the middle, as if that were the end.
+    pub(crate) fn ending_early(mut self) -> Self {
+        self.broken = Some((2, false));
+        self
+    }
+
+    pub(crate) fn downloads(&self) -> usize {
+        self.downloads.lock().unwrap().len()
+    }
+
+    pub(crate) fn last_download(&self) -> Download {
+        self.downloads.lock().unwrap().last().unwrap().clone()
+    }
+
+    pub(crate) fn opened(&self) -> u64 {
+        self.opened.load(Ordering::SeqCst)
     }
 
     /// The last thing that was asked.
@@ -139,6 +179,58 @@ impl Backend for Fake {
         Box::pin(async {
             Err(Failure::new(FailureCode::NotFound, "cannot take a part", "there is no upload"))
         })
+    }
+
+    fn read(&self, _: Access, download: Download) -> Later<Result<Downloaded, Failure>> {
+        let refused = (self.script)(&Request::ArchiveInfo(download.archive.clone()));
+        let name = match &download.part {
+            DownloadPart::Tar => format!("{}.tar", download.archive.name),
+            DownloadPart::File(path) | DownloadPart::Folder(path, _) => {
+                path.to_string().rsplit('/').next().unwrap().to_owned()
+            }
+        };
+        let is_folder = matches!(download.part, DownloadPart::Folder(..));
+        self.downloads.lock().unwrap().push(download);
+        let (opened, broken) = (Arc::clone(&self.opened), self.broken);
+        let found = Downloaded {
+            name: RawPath(name.into_bytes()),
+            bytes: (!is_folder).then_some(FILE.len() as u64),
+            tag: (!is_folder).then(|| "a1".to_owned()),
+            open: Box::new(move |part| {
+                opened.fetch_add(1, Ordering::SeqCst);
+                let (from, to) = (part.start as usize, part.end.min(FILE.len() as u64) as usize);
+                let (count, error) = broken.unwrap_or((usize::MAX, false));
+                let pieces = FILE.as_bytes()[from..to].chunks(10).take(count);
+                let pieces = pieces.map(|piece| Ok(Bytes::from_static(piece)));
+                let error = error.then(|| Err(std::io::Error::other("a bad disk")));
+                Box::pin(Pieces { left: pieces.chain(error).collect(), paused: false })
+            }),
+        };
+        Box::pin(async move {
+            match refused {
+                Some(Err(failure)) => Err(failure),
+                _ => Ok(found),
+            }
+        })
+    }
+}
+
+/// Pauses before its end, or what came before it is not on its way yet.
+struct Pieces {
+    left: VecDeque<std::io::Result<Bytes>>,
+    paused: bool,
+}
+
+impl futures_core::Stream for Pieces {
+    type Item = std::io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if !self.paused && !matches!(self.left.front(), Some(Ok(_))) {
+            self.paused = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(self.left.pop_front())
     }
 }
 

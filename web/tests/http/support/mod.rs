@@ -7,5 +7,5 @@ mod world;
 
 pub(crate) use checked::{resolved, validator};
 pub(crate) use client::{Answer, ask, ask_with, exchange, exchange_with};
-pub(crate) use fake::{Fake, GOOD, READ_ONLY, Server, key};
+pub(crate) use fake::{FILE, Fake, GOOD, READ_ONLY, Server, key};
 pub(crate) use world::{JOB, RUN, reply};

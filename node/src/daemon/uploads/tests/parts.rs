@@ -187,7 +187,7 @@ async fn a_large_part_is_never_in_memory_as_a_whole() {
     let piece = Bytes::from(vec![7; 256 << 10]);
     let pieces = (0..bytes / piece.len() as u64).map(move |_| Ok(piece.clone()));
     let body: web::PartBody = Box::pin(futures::stream::iter(pieces));
-    let report = put_part(Arc::clone(&node), begun.id, 0, Some(bytes), body).await.unwrap();
+    let report = put_part(Arc::clone(&node), begun.id, 0, Some(bytes), body, ()).await.unwrap();
     assert_eq!(report.received, 1);
     let grown = peak() - before;
     assert!(grown < bytes / 4, "{grown} bytes more than before");
