@@ -10,7 +10,8 @@
 //! - bytes at rest: [`tar`], [`chunk`], [`seal`], [`object`], [`manifest`], [`contents`],
 //!   [`archive`];
 //! - what spreads: [`record`], [`membership`], [`catalog`], [`order`];
-//! - machines: [`sync`], [`placement`], [`fetch`], [`upload`], [`engine`];
+//! - machines: [`sync`], [`placement`], [`fetch`], [`upload`], [`engine`],
+//!   [`news`];
 //! - what people ask for: [`schedule`], [`retention`], [`job`], [`control`].
 //!
 //! FORMAT.md and WIRE.md, beside this crate's manifest, describe every byte, JOBS.md the JSON of a
@@ -34,6 +35,7 @@ pub mod key;
 pub mod limits;
 pub mod manifest;
 pub mod membership;
+pub mod news;
 pub mod object;
 pub mod order;
 pub mod placement;

@@ -4,9 +4,14 @@ use std::{fmt, io, ops::Range, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use futures_core::Stream;
-use protocol::control::{
-    ApiKey, ArchiveRef, Event, Failure, RawPath, Reply, Request, UploadReport,
+use protocol::{
+    control::{
+        ApiKey, ArchiveRef, Event, Failure, RawPath, Reply, Request, RunReport, TranscriptLine,
+        UploadReport,
+    },
+    news::Part,
 };
+use tokio::sync::watch;
 
 /// Something that will be there.
 pub type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -83,6 +88,15 @@ pub struct Access {
     pub read_only: bool,
 }
 
+/// A part of a transcript.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Its lines with their numbers, which count from 1 and grow; some may be left out.
+    pub lines: Vec<(u64, TranscriptLine)>,
+    /// The run, when it has ended and these are the last lines.
+    pub ended: Option<RunReport>,
+}
+
 /// The daemon.
 pub trait Backend: Send + Sync + 'static {
     /// Carries a request out, which has been validated. It goes on when the future is dropped,
@@ -113,4 +127,29 @@ pub trait Backend: Send + Sync + 'static {
     /// Finds what a client wants to have; its bytes are read when it is opened. Asked for keys that
     /// may only look, too.
     fn read(&self, access: Access, download: Download) -> Later<Result<Downloaded, Failure>>;
+
+    /// Whose key this is, those included that may read the metrics and nothing else. As slow as
+    /// [`key`](Self::key).
+    fn metrics_key(&self, key: ApiKey) -> Later<Option<Access>>;
+
+    /// Which start of the node this is: places in the news of another one mean nothing.
+    fn news_start(&self) -> u64;
+
+    /// What happened after a place, at most so many pieces. At once, without the disk.
+    fn news(&self, place: u64, count_max: usize) -> Part;
+
+    /// The place of the newest piece of news.
+    fn newest(&self) -> u64;
+
+    /// Changes with every piece of news, and when keys were made or revoked.
+    fn clock(&self) -> watch::Receiver<u64>;
+
+    /// What a run said after a line of its transcript; none when there is no such run.
+    fn said(&self, run: u64, line: u64) -> Later<Result<Option<Said>, Failure>>;
+
+    /// Changes when a run says something or ends.
+    fn said_clock(&self) -> watch::Receiver<u64>;
+
+    /// A request was answered with this status. At once.
+    fn answered(&self, status: u16);
 }

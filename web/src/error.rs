@@ -16,6 +16,9 @@ use serde::Serialize;
 
 use crate::answer;
 
+/// After how many seconds a client may ask again for a stream that had no place.
+const STREAM_AGAIN_S: u64 = 30;
+
 /// What is said instead of a text that names files of the node.
 const IN_THE_LOG: &str = "the node could not do it; its log says why";
 
@@ -96,6 +99,13 @@ impl ApiError {
         let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message);
         Self { retry_after_s: Some(retry_after_s), ..error }
             .hint(format!("try again in {retry_after_s} s"))
+    }
+
+    /// As many streams are open as may be.
+    pub(crate) fn too_many_streams(whose: &str, count_max: usize) -> Self {
+        let message = format!("{count_max} streams {whose} are open already");
+        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message);
+        Self { retry_after_s: Some(STREAM_AGAIN_S), ..error }.hint("close one, or try again later")
     }
 
     /// More or larger headers than are read.

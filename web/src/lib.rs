@@ -19,6 +19,7 @@ mod range;
 mod router;
 mod serve;
 mod state;
+mod stream;
 mod take;
 mod v1;
 mod view;
@@ -27,7 +28,7 @@ use state::State;
 
 pub use backend::{
     Access, Backend, Download, DownloadBody, DownloadPart, Downloaded, FolderFormat, Later,
-    PartBody, Tell,
+    PartBody, Said, Tell,
 };
 pub use error::ApiError;
 pub use openapi::description;

@@ -36,6 +36,7 @@ const ALWAYS: [(HeaderName, &str); 5] = [
 pub(crate) fn router(state: State) -> Router {
     let routes = Router::new()
         .nest("/api/v1", v1::routes().served())
+        .merge(v1::outside().served())
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_methods)
         .with_state(state.clone());

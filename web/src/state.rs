@@ -12,9 +12,9 @@ use protocol::{
     control::{Reply, Request},
 };
 use serde::Serialize;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 
-use crate::{Access, ApiError, Backend, answer, auth::Gate, v1::Restores};
+use crate::{Access, ApiError, Backend, answer, auth::Gate, stream::Streams, v1::Restores};
 
 /// What all requests share.
 #[derive(Clone)]
@@ -25,14 +25,22 @@ pub(crate) struct State {
     pub(crate) gate: Arc<Gate>,
     /// Restores that were begun here.
     pub(crate) restores: Arc<Restores>,
+    /// Answers that have no end of their own.
+    pub(crate) streams: Arc<Streams>,
+    /// Whether the server stops: whatever has no end of its own ends then.
+    pub(crate) stopping: watch::Receiver<bool>,
     this_node: Arc<OnceCell<NodeId>>,
 }
 
 impl State {
     /// The state of a server that has just begun.
-    pub(crate) fn new(backend: Arc<dyn Backend>) -> io::Result<Self> {
+    pub(crate) fn new(
+        backend: Arc<dyn Backend>,
+        stopping: watch::Receiver<bool>,
+    ) -> io::Result<Self> {
         let gate = Arc::new(Gate::new()?);
-        Ok(Self { backend, gate, restores: Arc::default(), this_node: Arc::default() })
+        let (restores, streams, this_node) = Default::default();
+        Ok(Self { backend, gate, restores, streams, stopping, this_node })
     }
 }
 

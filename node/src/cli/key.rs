@@ -12,6 +12,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   backupmanager key create phone-app
   backupmanager key create monitoring --read-only
+  backupmanager key create prometheus --metrics
   backupmanager key list
   backupmanager key revoke monitoring";
 
@@ -47,13 +48,17 @@ Examples:
   (umask 077; backupmanager key create phone-app -q > key.txt)
 
 The key is printed once and cannot be shown again. Clients send it as X-BackupManager-Key. Who has
-it may do all that the API can, restoring and removing included; with --read-only, look.")]
+it may do all that the API can, restoring and removing included; with --read-only, look; with
+--metrics, read /metrics and nothing else.")]
 pub(super) struct Create {
     /// What to call it: the program that uses it
     name: Name,
     /// It may look at everything and change nothing
     #[arg(long)]
     read_only: bool,
+    /// It may read /metrics and nothing else: for Prometheus
+    #[arg(long, conflicts_with = "read_only")]
+    metrics: bool,
 }
 
 impl Key {
@@ -68,7 +73,10 @@ impl Key {
 
 impl Create {
     fn run(self, session: &mut Session) -> Result<Exit, Stop> {
-        let create = KeyCreate { name: self.name, read_only: self.read_only };
+        let Self { name, read_only, metrics } = self;
+        // Of what it may, it changes nothing.
+        let read_only = read_only || metrics;
+        let create = KeyCreate { name, read_only, metrics_only: metrics };
         let reply = session.ask(Request::KeyCreate(create))?;
         let exit = session.print(&reply)?;
         if let Reply::KeyCreated(created) = &reply {

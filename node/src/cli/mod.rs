@@ -96,6 +96,9 @@ enum Command {
     /// What the daemon's long-lived activities do
     #[command(after_help = WORKERS_EXAMPLES)]
     Workers,
+    /// The node in numbers, as Prometheus reads them
+    #[command(after_help = METRICS_EXAMPLES)]
+    Metrics,
     /// Invite, join, list and expel the servers that keep each other's copies
     #[command(subcommand, after_help = mesh::EXAMPLES)]
     Mesh(mesh::Mesh),
@@ -137,6 +140,13 @@ Examples:
   backupmanager workers
   backupmanager workers --json | jq '.workers[] | select(.errors_in_a_row > 0)'";
 
+const METRICS_EXAMPLES: &str = "\
+Examples:
+  backupmanager metrics
+  backupmanager metrics > /var/lib/prometheus/node-exporter/backupmanager.prom
+
+The same as GET /metrics over HTTP, without a key: only root and the daemon's user reach its socket.";
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -157,6 +167,7 @@ impl Command {
             Self::Demo(demo) => demo.run(programs),
             Self::Status => session().run(Request::Status),
             Self::Workers => session().run(Request::Workers),
+            Self::Metrics => session().run(Request::Metrics),
             Self::Mesh(mesh) => mesh.run(&mut session()),
             Self::Job(job) => job.run(&mut session()),
             Self::Run(run) => run.run(&mut session()),

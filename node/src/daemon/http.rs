@@ -9,15 +9,22 @@ pub(super) mod server;
 
 use std::{fmt, sync::Arc};
 
-use protocol::control::{ApiKey, Event, Failure, FailureCode, Reply, Request, UploadReport};
-use tokio::{sync::Semaphore, time::timeout};
+use protocol::{
+    control::{ApiKey, Event, Failure, FailureCode, Reply, Request, UploadReport},
+    news::Part,
+};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::timeout,
+};
 use tracing::{info, warn};
-use web::{Access, Download, Downloaded, Later, PartBody, Tell};
+use web::{Access, Download, Downloaded, Later, PartBody, Said, Tell};
 
 pub(super) use self::may::may;
 use super::{
     downloads::{self, DOWNLOADS_MAX},
-    node::Node,
+    failure::db_failure,
+    node::{Node, blocking},
     uploads,
 };
 use crate::socket::{self, Caller, Cancel, Handler, HttpCaller, STOP_WAIT, Work};
@@ -87,7 +94,8 @@ impl<H: Handler> web::Backend for Behind<H> {
         let keys = Arc::clone(&self.node.api_keys);
         Box::pin(async move {
             let checked = keys.check(key).await?;
-            Some(Access { key: checked.id.into(), read_only: checked.read_only })
+            let access = Access { key: checked.id.into(), read_only: checked.read_only };
+            (!checked.metrics_only).then_some(access)
         })
     }
 
@@ -127,6 +135,47 @@ impl<H: Handler> web::Backend for Behind<H> {
             );
             downloads::find(node, download, place).await
         })
+    }
+
+    fn metrics_key(&self, key: ApiKey) -> Later<Option<Access>> {
+        let keys = Arc::clone(&self.node.api_keys);
+        Box::pin(async move {
+            let checked = keys.check(key).await?;
+            Some(Access { key: checked.id.into(), read_only: true })
+        })
+    }
+
+    fn news_start(&self) -> u64 {
+        self.node.news.start()
+    }
+
+    fn news(&self, place: u64, count_max: usize) -> Part {
+        self.node.news.after(place, count_max)
+    }
+
+    fn newest(&self) -> u64 {
+        self.node.news.newest()
+    }
+
+    fn clock(&self) -> watch::Receiver<u64> {
+        self.node.news.clock()
+    }
+
+    fn said(&self, run: u64, line: u64) -> Later<Result<Option<Said>, Failure>> {
+        let node = Arc::clone(&self.node);
+        Box::pin(blocking(move || {
+            let said = node.runs.said_after(run, line);
+            let said = said.map_err(|error| db_failure("cannot read the transcript", &error))?;
+            Ok(said.map(|(lines, ended)| Said { lines, ended }))
+        }))
+    }
+
+    fn said_clock(&self) -> watch::Receiver<u64> {
+        self.node.runs.said()
+    }
+
+    fn answered(&self, status: u16) {
+        self.node.http_answers.count(status);
     }
 }
 

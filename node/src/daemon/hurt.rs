@@ -9,7 +9,7 @@
 //! memory, with a warning. Noting and forgetting wait for the disk.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -19,6 +19,7 @@ use tracing::{info, warn};
 
 use super::{
     live,
+    news::Bus,
     node::{Node, blocking},
     replicas::{WORKER, fetch_objects, hold},
 };
@@ -37,6 +38,7 @@ pub struct Hurt {
     me: NodeId,
     archives: Mutex<BTreeMap<(NodeId, ArchiveId), Link>>,
     news: Notify,
+    told: Arc<Bus>,
 }
 
 impl Hurt {
@@ -46,7 +48,19 @@ impl Hurt {
     /// When the state file cannot be read.
     pub fn open(db: Arc<Db>, me: NodeId) -> Result<Self, DbError> {
         let archives = Mutex::new(db.hurt()?.into_iter().collect());
-        Ok(Self { db, me, archives, news: Notify::new() })
+        Ok(Self { db, me, archives, news: Notify::new(), told: Arc::default() })
+    }
+
+    /// The same, telling those who watch.
+    #[must_use]
+    pub fn telling(mut self, told: &Arc<Bus>) -> Self {
+        self.told = Arc::clone(told);
+        self
+    }
+
+    /// Everything that is noted.
+    pub(super) fn noted(&self) -> BTreeSet<(NodeId, ArchiveId)> {
+        self.lock().keys().copied().collect()
     }
 
     /// Objects of this archive are missing.
@@ -64,6 +78,7 @@ impl Hurt {
                 warn!(archive.id = id, %error, "that it is not whole is known until the next start");
             }
             archives.insert(key, root);
+            self.told.look();
         }
         self.news.notify_one();
     }
@@ -81,9 +96,11 @@ impl Hurt {
     /// It is whole, or gone.
     pub(super) fn forget(&self, origin: NodeId, archive: ArchiveId) {
         let mut archives = self.lock();
-        if archives.remove(&(origin, archive)).is_some()
-            && let Err(error) = self.db.forget_hurt(&origin, &archive)
-        {
+        if archives.remove(&(origin, archive)).is_none() {
+            return;
+        }
+        self.told.look();
+        if let Err(error) = self.db.forget_hurt(&origin, &archive) {
             let id = archive.short();
             warn!(archive.id = id, %error, "that it is whole again is known until the next start");
         }

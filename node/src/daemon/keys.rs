@@ -33,6 +33,7 @@ use zeroize::Zeroizing;
 use super::{
     failure::db_failure,
     handle::archive::hex,
+    news::Bus,
     node::{Node, blocking},
 };
 use crate::{
@@ -57,6 +58,7 @@ pub struct ApiKeys {
     changing: Mutex<()>,
     epoch: AtomicU64,
     checks: Arc<Semaphore>,
+    news: Arc<Bus>,
 }
 
 impl ApiKeys {
@@ -67,7 +69,15 @@ impl ApiKeys {
     pub fn open(db: Arc<Db>) -> Result<Self, DbError> {
         let rows = Mutex::new(db.api_keys()?.into_iter().collect());
         let checks = Arc::new(Semaphore::new(CHECKS_MAX));
-        Ok(Self { db, rows, changing: Mutex::default(), epoch: AtomicU64::new(0), checks })
+        let (changing, epoch, news) = (Mutex::default(), AtomicU64::new(0), Arc::default());
+        Ok(Self { db, rows, changing, epoch, checks, news })
+    }
+
+    /// The same, calling those who watch when a key is revoked.
+    #[must_use]
+    pub fn telling(mut self, news: &Arc<Bus>) -> Self {
+        self.news = Arc::clone(news);
+        self
     }
 
     /// Changes whenever keys are made or revoked, before whoever asked for that hears of it.
@@ -78,6 +88,7 @@ impl ApiKeys {
 
     fn changed(&self) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
+        self.news.call();
     }
 
     fn rows(&self) -> MutexGuard<'_, BTreeMap<String, KeyRow>> {
@@ -106,14 +117,16 @@ impl ApiKeys {
         let key = self.draw(&what)?;
         let hash = check::hash(&key)
             .map_err(|error| Failure::caused(FailureCode::Internal, &*what, &error))?;
-        let KeyCreate { name, read_only } = create;
-        let row = KeyRow { name, read_only, created: sys::now(), used: None, hash };
+        let KeyCreate { name, read_only, metrics_only } = create;
+        // Also for an older program that reads the row.
+        let read_only = read_only || metrics_only;
+        let row = KeyRow { name, read_only, metrics_only, created: sys::now(), used: None, hash };
         let stored = self.db.add_api_key(key.id(), &row);
         stored.map_err(|error| db_failure(&what, &error))?;
         let report = report(key.id(), &row);
         self.rows().insert(key.id().to_owned(), row);
         self.changed();
-        info!(key.id = report.id, key.name = %report.name, read_only, "a key was made");
+        info!(key.id = report.id, key.name = %report.name, read_only, metrics_only, "a key was made");
         Ok(KeyCreated { report, key })
     }
 
@@ -172,6 +185,7 @@ fn report(id: &str, row: &KeyRow) -> KeyReport {
         id: id.to_owned(),
         name: row.name.clone(),
         read_only: row.read_only,
+        metrics_only: row.metrics_only,
         created_ms: row.created,
         used_ms: row.used,
     }

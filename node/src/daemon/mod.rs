@@ -21,6 +21,8 @@ pub mod keeping;
 pub mod keys;
 mod live;
 pub mod mesh;
+mod metrics;
+pub mod news;
 pub mod node;
 pub mod numbers;
 mod objects;
@@ -64,6 +66,8 @@ use self::{
     keeping::Keeping,
     keys::ApiKeys,
     mesh::{Mesh, MeshConfig},
+    metrics::HttpAnswers,
+    news::Bus,
     node::Node,
     numbers::Numbers,
     objects::Shelf,
@@ -121,7 +125,8 @@ pub async fn start(config: &Config) -> Result<Daemon, Failure> {
     let secret = data.node_secret().map_err(|error| failed(&error).hint(error.hint()))?;
     let key = data.archive_key().map_err(|error| failed(&error).hint(error.hint()))?;
     let tars = Tars::open(&db).map_err(|error| failed(&error))?;
-    let numbers = Numbers::open(Arc::clone(&db)).map_err(|error| failed(&error))?;
+    let news = Arc::<Bus>::default();
+    let numbers = Arc::new(Numbers::open(Arc::clone(&db)).map_err(|error| failed(&error))?);
     let api_keys = ApiKeys::open(Arc::clone(&db)).map_err(|error| failed(&error))?;
     let uploads = node::blocking({
         let (db, folder) = (Arc::clone(&db), data.uploads());
@@ -138,10 +143,6 @@ pub async fn start(config: &Config) -> Result<Daemon, Failure> {
         .map_err(|error| failed(&error))?;
     let (bulk, bulk_streams) = mpsc::channel(BULK_WAITING_MAX);
     let mesh = start_mesh(config, &name, &secret, &db, bulk).await?;
-    let agent: Arc<dyn Agent> = match &config.agent {
-        Some(socket) => Arc::new(RemoteAgent::new(socket)),
-        None => Arc::new(LocalAgent::new(&config.archives)),
-    };
     let server = Server::bind(&config.socket)
         .await
         .map_err(|error| Failure::caused(FailureCode::Busy, "cannot start the daemon", &error))?;
@@ -154,20 +155,22 @@ pub async fn start(config: &Config) -> Result<Daemon, Failure> {
         db,
         store,
         mesh,
-        agent,
-        runs,
+        agent: agent(config),
+        runs: runs.telling(&news, &numbers),
         tars,
-        uploads,
-        instances,
-        transfers,
+        uploads: uploads.telling(&news),
+        instances: instances.telling(&news),
+        transfers: transfers.telling(&news),
         registry: Registry::default(),
         workers: Workers::default(),
-        hurt,
+        hurt: hurt.telling(&news),
         keeping: Keeping::default(),
         numbers,
-        api_keys: Arc::new(api_keys),
+        api_keys: Arc::new(api_keys.telling(&news)),
         http: http.as_ref().map(|listening| listening.address.clone()),
         yunohost: KnownYunohost::default(),
+        http_answers: HttpAnswers::default(),
+        news,
         started: sys::now(),
     });
     let stop = Cancel::default();
@@ -175,6 +178,13 @@ pub async fn start(config: &Config) -> Result<Daemon, Failure> {
     let address = node.http.as_deref().unwrap_or("nowhere");
     info!(node.name = node.name, node.id = %node.id().short(), http = address, "the daemon is up");
     Ok(Daemon { node, server, http, stop, tasks })
+}
+
+fn agent(config: &Config) -> Arc<dyn Agent> {
+    match &config.agent {
+        Some(socket) => Arc::new(RemoteAgent::new(socket)),
+        None => Arc::new(LocalAgent::new(&config.archives)),
+    }
 }
 
 async fn listen_for_http(config: &Config) -> Result<Option<Listening>, Failure> {
@@ -200,6 +210,7 @@ fn start_workers(
     tasks.spawn(yunohost::run(Arc::clone(node), stop.clone()));
     tasks.spawn(instances::run(Arc::clone(node), stop.clone()));
     tasks.spawn(transfers::run(Arc::clone(node), stop.clone()));
+    tasks.spawn(news::run(Arc::clone(node), stop.clone()));
     tasks.spawn(serve_bulk(Arc::clone(node), bulk_streams, stop.clone()));
     tasks
 }

@@ -17,6 +17,8 @@ use super::{
     keeping::Keeping,
     keys::ApiKeys,
     mesh::Mesh,
+    metrics::HttpAnswers,
+    news::Bus,
     numbers::Numbers,
     registry::{Listing, Registry},
     runs::Runs,
@@ -68,13 +70,17 @@ pub struct Node {
     /// Archives that must not go now.
     pub keeping: Keeping,
     /// The numbers of its jobs.
-    pub numbers: Numbers,
+    pub numbers: Arc<Numbers>,
     /// The keys of its HTTP interface.
     pub api_keys: Arc<ApiKeys>,
     /// Where it serves HTTP, as people write it.
     pub http: Option<String>,
     /// The `YunoHost` that runs here.
     pub yunohost: KnownYunohost,
+    /// How its HTTP interface answered.
+    pub http_answers: HttpAnswers,
+    /// What happens here.
+    pub news: Arc<Bus>,
     /// When it started.
     pub started: Time,
 }

@@ -5,6 +5,7 @@
 //! then on. How many run at once, and what waits, is decided by [`active`].
 
 mod active;
+mod ended;
 mod latest;
 mod transcript;
 
@@ -15,14 +16,19 @@ use std::sync::{
 
 use protocol::{
     JobId, Time,
-    control::{Failure, FailureCode, Progress, RunDetail, RunKind, RunReport, RunState, Trigger},
+    control::{
+        Failure, FailureCode, Happened, Progress, RunDetail, RunKind, RunReport, RunState,
+        TranscriptLine, Trigger,
+    },
 };
 use tracing::warn;
 
+pub use self::ended::EndedBy;
 use self::{
     active::Active,
     latest::{Known, Latest},
 };
+use super::{news::Bus, numbers::Numbers};
 use crate::{
     db::{Db, DbError, RunsOf},
     socket::{Cancel, CancelSwitch},
@@ -45,6 +51,9 @@ pub struct NewRun<'a> {
     pub trigger: Trigger,
 }
 
+/// Lines of a transcript with their numbers, and the run when it has ended.
+pub type SaidAfter = (Vec<(u64, TranscriptLine)>, Option<RunReport>);
+
 /// The history, and what is running now.
 pub struct Runs {
     db: Arc<Db>,
@@ -53,6 +62,11 @@ pub struct Runs {
     /// Locked after `active`.
     latest: Mutex<Latest>,
     ends: tokio::sync::watch::Sender<u64>,
+    /// Counts what runs say, and their ends.
+    said: tokio::sync::watch::Sender<u64>,
+    ended_by: EndedBy,
+    news: Arc<Bus>,
+    numbers: Option<Arc<Numbers>>,
 }
 
 impl Runs {
@@ -70,8 +84,23 @@ impl Runs {
             db.end_run(&run, &[])?;
         }
         let active = Mutex::new(Active::new(parallel));
-        let ends = tokio::sync::watch::channel(0).0;
-        Ok(Self { db, next, active, latest: Mutex::default(), ends })
+        let (ends, said) = (tokio::sync::watch::Sender::new(0), tokio::sync::watch::Sender::new(0));
+        let (ended_by, news, numbers) = (EndedBy::default(), Arc::default(), None);
+        Ok(Self { db, next, active, latest: Mutex::default(), ends, said, ended_by, news, numbers })
+    }
+
+    /// The same, telling those who watch; jobs have their numbers there.
+    #[must_use]
+    pub fn telling(mut self, news: &Arc<Bus>, numbers: &Arc<Numbers>) -> Self {
+        self.news = Arc::clone(news);
+        self.numbers = Some(Arc::clone(numbers));
+        self
+    }
+
+    /// A run as it is told.
+    fn told(&self, run: &RunReport) -> Box<RunReport> {
+        let number = |job| self.numbers.as_ref()?.of(&job);
+        Box::new(RunReport { job_number: run.job_id.and_then(number), ..run.clone() })
     }
 
     /// A run begins, or waits for its turn. The switch stops it.
@@ -90,6 +119,7 @@ impl Runs {
         })?;
         active.add(run.clone(), &new, cancel);
         self.latest().is(&run);
+        self.news.tell(Happened::RunStarted(self.told(&run)));
         Ok(run)
     }
 
@@ -120,13 +150,16 @@ impl Runs {
     pub fn line(&self, id: u64, text: impl AsRef<str>) {
         if let Some(run) = self.lock().get_mut(id) {
             run.transcript.say(sys::now(), text.as_ref());
+            self.said.send_modify(|said| *said += 1);
         }
     }
 
     /// How far a run is.
     pub fn progress(&self, id: u64, progress: Progress) {
         if let Some(run) = self.lock().get_mut(id) {
-            run.report.progress = Some(progress);
+            run.report.progress = Some(progress.clone());
+            let (job, kind) = (run.report.job.clone(), run.report.kind);
+            self.news.tell(Happened::RunProgress { run: id, job, kind, progress });
         }
     }
 
@@ -162,9 +195,13 @@ impl Runs {
             Ok(()) => self.latest().is(&report),
             Err(_) => self.latest().forget(&report),
         }
-        active.remove(id, sys::now());
+        let begun = active.remove(id, sys::now());
+        self.news.tell(Happened::RunEnded(self.told(&report)));
+        begun.iter().for_each(|run| self.news.tell(Happened::RunStarted(self.told(run))));
         drop(active);
+        self.ended_by.count(report.state);
         self.ends.send_modify(|ends| *ends += 1);
+        self.said.send_modify(|said| *said += 1);
         written.map(|()| Some(report))
     }
 
@@ -213,6 +250,38 @@ impl Runs {
     #[must_use]
     pub fn running(&self) -> u32 {
         u32::try_from(self.lock().at_work()).unwrap_or(u32::MAX)
+    }
+
+    /// How many wait for their turn.
+    #[must_use]
+    pub fn queued(&self) -> u32 {
+        u32::try_from(self.lock().queued()).unwrap_or(u32::MAX)
+    }
+
+    /// How many ended since the start, in each way.
+    #[must_use]
+    pub fn ended_by(&self) -> &EndedBy {
+        &self.ended_by
+    }
+
+    /// What a run said after a line; none when there is no such run.
+    ///
+    /// # Errors
+    /// When the state file cannot be read.
+    pub fn said_after(&self, id: u64, line: u64) -> Result<Option<SaidAfter>, DbError> {
+        let after = |lines: &[TranscriptLine]| transcript::after(lines, line);
+        if let Some(run) = self.lock().get(id) {
+            return Ok(Some((run.transcript.after(line), None)));
+        }
+        let Some(run) = self.db.run(id)? else { return Ok(None) };
+        let lines = after(&self.db.transcript(id)?);
+        Ok(Some((lines, Some(*self.told(&run)))))
+    }
+
+    /// Changes when a run says something or ends.
+    #[must_use]
+    pub fn said(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.said.subscribe()
     }
 
     /// One run with its transcript.

@@ -16,6 +16,9 @@ pub struct KeyRow {
     pub name: Name,
     /// It may look at everything and change nothing.
     pub read_only: bool,
+    /// It may read the metrics and nothing else.
+    #[serde(default)]
+    pub metrics_only: bool,
     /// When it was made.
     pub created: Time,
     /// When its use was last noted.
@@ -102,12 +105,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_key_of_an_older_version_reads_more_than_metrics() {
+        #[derive(Serialize)]
+        struct Old {
+            name: Name,
+            read_only: bool,
+            created: Time,
+            used: Option<Time>,
+            hash: String,
+        }
+        let (name, created, hash) = ("look".parse().unwrap(), Time(7), "$2b$04$x".to_owned());
+        let old = Old { name, read_only: true, created, used: None, hash };
+        let row = decode(&cbor::encode(&old)).unwrap();
+        assert_eq!((row.read_only, row.metrics_only), (true, false));
+    }
+
+    #[test]
     fn keys_are_there_after_reopening_and_a_late_use_brings_no_removed_one_back() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state.redb");
         let row = |name: &str| KeyRow {
             name: name.parse().unwrap(),
             read_only: name == "look",
+            metrics_only: false,
             created: Time(7),
             used: None,
             hash: "$2b$04$x".to_owned(),

@@ -90,12 +90,15 @@ fn every_command_asks_what_it_says() {
 #[test]
 fn keys_are_asked_for_by_name() {
     let daemon = Daemon::start();
+    let key = |name: &str, read_only: bool, metrics_only: bool| {
+        let key = json!({ "name": name, "read_only": read_only, "metrics_only": metrics_only });
+        json!({ "key_create": key })
+    };
     for (line, wanted) in [
-        ("key create phone", json!({ "key_create": { "name": "phone", "read_only": false } })),
-        (
-            "key create watch --read-only",
-            json!({ "key_create": { "name": "watch", "read_only": true } }),
-        ),
+        ("key create phone", key("phone", false, false)),
+        ("key create watch --read-only", key("watch", true, false)),
+        ("key create prom --metrics", key("prom", true, true)),
+        ("metrics", json!("metrics")),
         ("key list", json!("key_list")),
         ("key revoke phone", json!({ "key_revoke": { "key": "phone" } })),
     ] {

@@ -255,6 +255,7 @@ fn a_key_is_alone_on_the_output_and_a_list_never_has_one() {
         id: key.id().to_owned(),
         name: "phone".parse().unwrap(),
         read_only: false,
+        metrics_only: false,
         created_ms: AT,
         used_ms: None,
     };
@@ -271,12 +272,20 @@ fn a_key_is_alone_on_the_output_and_a_list_never_has_one() {
         used_ms: Some(Time(AT.0 + 3_600_000)),
         ..report.clone()
     };
+    let prom = KeyReport {
+        id: "0a0b0c0d".into(),
+        name: "prom".parse().unwrap(),
+        read_only: true,
+        metrics_only: true,
+        ..report.clone()
+    };
     assert_eq!(
-        shown("key list", Reply::Keys(vec![report, watch])),
+        shown("key list", Reply::Keys(vec![report, watch, prom])),
         "\
 ID        NAME   MAY         MADE                 LAST CHECKED
 01234567  phone  everything  2026-05-08 01:00:00  -
 fedcba98  watch  look        2026-05-08 01:00:00  2026-05-08 02:00:00
+0a0b0c0d  prom   metrics     2026-05-08 01:00:00  -
 "
     );
     let none = shown("key list", Reply::Keys(Vec::new()));

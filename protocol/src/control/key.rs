@@ -87,6 +87,9 @@ pub struct KeyCreate {
     pub name: Name,
     /// It may look at everything and change nothing.
     pub read_only: bool,
+    /// It may read the metrics and nothing else.
+    #[serde(default)]
+    pub metrics_only: bool,
 }
 
 /// A key as it is listed: never its text.
@@ -98,6 +101,9 @@ pub struct KeyReport {
     pub name: Name,
     /// It may look at everything and change nothing.
     pub read_only: bool,
+    /// It may read the metrics and nothing else.
+    #[serde(default)]
+    pub metrics_only: bool,
     /// When it was made.
     pub created_ms: Time,
     /// When it was last checked, at most noted once an hour. A key that was checked is remembered

@@ -18,6 +18,7 @@ mod instance;
 mod instance_url;
 mod key;
 mod mesh;
+mod news;
 mod path;
 mod reply;
 mod request;
@@ -55,6 +56,10 @@ pub use key::{
 pub use mesh::{
     Connection, Expelled, GrantChange, INVITE_MS_DEFAULT, INVITE_MS_MAX, Invited, Joined,
     MemberReport, MeshExpel, MeshInvite, NodeRef, ReplicaLeft, Right, Role,
+};
+pub use news::{
+    ArchiveChange, Change, Happened, MemberChange, NEWS_REASONS_MAX, NEWS_TEXT_BYTES_MAX,
+    NEWS_TOPICS, News, UploadNews,
 };
 pub use path::{RawPath, RawPathError};
 pub use reply::{Issue, Issues, NodeName, Outcome, PAGE_ENTRIES_MAX, Page, Reply};

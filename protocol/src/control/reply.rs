@@ -98,6 +98,11 @@ pub enum Reply {
     Transfer(Box<TransferReport>),
     /// Transfers, newest first.
     Transfers(Vec<TransferReport>),
+    /// The node in numbers.
+    Metrics {
+        /// In the text format of Prometheus, version 0.0.4.
+        text: String,
+    },
 }
 
 /// How well a request went, for an exit code or a colour.

@@ -186,6 +186,8 @@ pub enum Request {
         /// Its number.
         transfer: u64,
     },
+    /// The node in numbers, as Prometheus reads them. Answered by `Reply::Metrics`.
+    Metrics,
 }
 
 /// A job as it shall be, and the state it was changed from.
@@ -327,6 +329,7 @@ impl Request {
                 | Self::InstanceShow { .. }
                 | Self::TransferShow { .. }
                 | Self::TransferList
+                | Self::Metrics
         )
     }
 

@@ -2,6 +2,7 @@
 
 mod between;
 mod downloads;
+mod events;
 mod proxied;
 mod uploads;
 

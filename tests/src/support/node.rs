@@ -213,6 +213,18 @@ impl Node {
         report["archive"].as_str().expect("a run that ended well made an archive").to_owned()
     }
 
+    /// How much memory its daemon occupies, by the kernel's word for it: `VmRSS` for all of it,
+    /// `RssAnon` without the program itself.
+    #[must_use]
+    pub fn memory_kib(&self, word: &str) -> u64 {
+        let pid = self.child.as_ref().expect("it runs").id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+        let lines = status.lines().filter_map(|line| line.split_once(':'));
+        let found = lines.filter(|(name, _)| *name == word).map(|(_, value)| value).next();
+        let value = found.expect("such a line").trim().trim_end_matches(" kB");
+        value.parse().expect("a number")
+    }
+
     /// What it knows of an archive.
     #[must_use]
     pub fn archive(&self, name: &str) -> Value {

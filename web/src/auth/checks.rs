@@ -8,7 +8,7 @@ use std::{
 use protocol::control::ApiKey;
 use tokio::sync::{OnceCell, Semaphore};
 
-use super::{Address, remembered::Mark};
+use super::{Address, Door, remembered::Mark};
 use crate::{Access, Backend};
 
 /// Checks at once. Each keeps a core busy for some tenths of a second.
@@ -55,11 +55,19 @@ impl Checks {
 
     /// Asks the node. It goes on to its end when the client leaves: leaving is no way to have more
     /// checks at once.
-    pub(super) async fn ask(&self, backend: &Arc<dyn Backend>, key: ApiKey) -> Option<Access> {
+    pub(super) async fn ask(
+        &self,
+        backend: &Arc<dyn Backend>,
+        key: ApiKey,
+        door: Door,
+    ) -> Option<Access> {
         let (backend, places) = (Arc::clone(backend), Arc::clone(&self.places));
         let check = tokio::spawn(async move {
             let _place = places.acquire_owned().await.ok()?;
-            backend.key(key).await
+            match door {
+                Door::Api => backend.key(key).await,
+                Door::Metrics => backend.metrics_key(key).await,
+            }
         });
         check.await.ok().flatten()
     }

@@ -9,13 +9,14 @@ use std::{
 
 use protocol::control::{API_KEYS_MAX, ApiKey};
 
+use super::Door;
 use crate::Access;
 
 /// How long a good key is remembered after its check.
 pub(super) const REMEMBERED_FOR: Duration = Duration::from_secs(3_600);
 
-/// Most keys that are remembered: all that a node has.
-const REMEMBERED_MAX: usize = API_KEYS_MAX;
+/// Most keys that are remembered: all that a node has, at both doors.
+const REMEMBERED_MAX: usize = 2 * API_KEYS_MAX;
 
 /// A key by its hash under a random key of this process: it is worth nothing anywhere else.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,9 +42,11 @@ impl Remembered {
         Ok(Self { secret, entries: Mutex::default() })
     }
 
-    /// What a key is known as.
-    pub(super) fn mark(&self, key: &ApiKey) -> Mark {
-        Mark(*blake3::keyed_hash(&self.secret, key.reveal().as_bytes()).as_bytes())
+    /// What a key is known as at a door.
+    pub(super) fn mark(&self, key: &ApiKey, door: Door) -> Mark {
+        let mut hasher = blake3::Hasher::new_keyed(&self.secret);
+        hasher.update(key.reveal().as_bytes()).update(&[door as u8]);
+        Mark(hasher.finalize().into())
     }
 
     /// Whose key it is, when that was found out of late and no key was made or revoked since.
@@ -86,7 +89,7 @@ mod tests {
     #[test]
     fn a_key_is_forgotten_after_an_hour_or_when_keys_changed() {
         let (known, now) = (Remembered::new().expect("random"), Instant::now());
-        let mark = known.mark(&key(1));
+        let mark = known.mark(&key(1), Door::Api);
         assert_eq!(known.get(&mark, 1, now), None);
         known.put(mark, access(), 1, now);
         assert_eq!(known.get(&mark, 1, now + REMEMBERED_FOR / 2), Some(access()));
@@ -97,14 +100,22 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_was_good_at_one_door_is_not_known_at_the_other() {
+        let (known, now) = (Remembered::new().expect("random"), Instant::now());
+        known.put(known.mark(&key(1), Door::Metrics), access(), 1, now);
+        assert_eq!(known.get(&known.mark(&key(1), Door::Api), 1, now), None);
+        assert_eq!(known.get(&known.mark(&key(1), Door::Metrics), 1, now), Some(access()));
+    }
+
+    #[test]
     fn more_keys_than_a_node_has_take_no_more_room() {
         let (known, now) = (Remembered::new().expect("random"), Instant::now());
         for number in 0..REMEMBERED_MAX + 5 {
             let at = now + Duration::from_millis(number as u64);
-            known.put(known.mark(&key(number)), access(), 1, at);
+            known.put(known.mark(&key(number), Door::Api), access(), 1, at);
         }
         assert_eq!(known.entries.lock().expect("whole").len(), REMEMBERED_MAX);
-        assert_eq!(known.get(&known.mark(&key(4)), 1, now), None);
-        assert_eq!(known.get(&known.mark(&key(5)), 1, now), Some(access()));
+        assert_eq!(known.get(&known.mark(&key(4), Door::Api), 1, now), None);
+        assert_eq!(known.get(&known.mark(&key(5), Door::Api), 1, now), Some(access()));
     }
 }

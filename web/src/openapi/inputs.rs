@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 
 use super::Op;
 use crate::{
+    auth::Standing,
     state::Asker,
     take::{Args, Json, Pairs, Params},
 };
@@ -16,6 +17,10 @@ pub(crate) trait Input {
 }
 
 impl Input for Asker {
+    fn describe(_: &mut Op<'_>) {}
+}
+
+impl Input for Standing {
     fn describe(_: &mut Op<'_>) {}
 }
 

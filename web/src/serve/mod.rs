@@ -87,8 +87,9 @@ pub async fn serve(
     backend: Arc<dyn Backend>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let app = router::router(State::new(backend)?);
     let (places, (stopping, stopped)) = (Arc::new(Places::default()), watch::channel(false));
+    let app = router::router(State::new(Arc::clone(&backend), stopped.clone())?);
+    let site = Site { app, backend, stopped };
     let mut tasks = JoinSet::new();
     let mut stop = pin!(stop);
     loop {
@@ -100,14 +101,13 @@ pub async fn serve(
         match accepted {
             Ok(Accepted::Tcp(stream, peer)) => match places.enter(peer) {
                 Some(place) => {
-                    tasks.spawn(connection(stream, peer, place, app.clone(), stopped.clone()));
+                    tasks.spawn(connection(stream, peer, place, site.clone()));
                 }
                 None => drop(stream.try_write(NO_PLACE)),
             },
             Ok(Accepted::Unix(stream)) => match places.enter(Peer::Unix) {
                 Some(place) => {
-                    let (app, stopped) = (app.clone(), stopped.clone());
-                    tasks.spawn(connection(stream, Peer::Unix, place, app, stopped));
+                    tasks.spawn(connection(stream, Peer::Unix, place, site.clone()));
                 }
                 None => drop(stream.try_write(NO_PLACE)),
             },
@@ -133,18 +133,26 @@ fn of_client(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
+/// What all connections serve.
+#[derive(Clone)]
+struct Site {
+    app: Router,
+    backend: Arc<dyn Backend>,
+    stopped: watch::Receiver<bool>,
+}
+
 /// Serves one connection, until either side is done with it.
 async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     peer: Peer,
     place: Place,
-    app: Router,
-    mut stopped: watch::Receiver<bool>,
+    site: Site,
 ) {
+    let Site { app, backend, mut stopped } = site;
     let phase = place.phase();
     let stream = TokioIo::new(Watched::new(stream, Arc::clone(&phase)));
     let service = service_fn(|request: Request<Incoming>| {
-        let (app, end) = (app.clone(), phase.begin());
+        let (app, backend, end) = (app.clone(), Arc::clone(&backend), phase.begin());
         async move {
             let mut request = request.map(|body| Body::new(Paced::new(body)));
             request.extensions_mut().insert(peer);
@@ -153,6 +161,7 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
                 Ok(Err(never)) => match never {},
                 Err(Panicked) => ApiError::internal().into_response(),
             };
+            backend.answered(response.status().as_u16());
             Ok::<_, Infallible>(response.map(|body| Served::new(body, end)))
         }
     });

@@ -8,10 +8,16 @@ use std::{
 use tokio::sync::Notify;
 
 use super::phase::Phase;
-use crate::auth::{Address, Peer};
+use crate::{
+    auth::{Address, Peer},
+    stream::STREAMS_MAX,
+};
 
-/// Most connections at once.
-pub(super) const CONNECTIONS_MAX: usize = 256;
+/// Connections that are there for requests when all streams are open.
+const BESIDE_STREAMS: usize = 128;
+
+/// Most connections at once. A process may have 1024 files open, unless somebody said otherwise.
+pub(super) const CONNECTIONS_MAX: usize = STREAMS_MAX + BESIDE_STREAMS;
 
 /// Most of them from one address outside.
 pub(super) const CONNECTIONS_PER_ADDRESS_MAX: usize = 32;

@@ -6,11 +6,14 @@
 mod archives;
 mod description;
 mod downloads;
+mod events;
 mod health;
 mod jobs;
 mod mesh;
+mod metrics;
 mod restores;
 mod runs;
+mod transcripts;
 mod transfers;
 mod upload;
 
@@ -31,5 +34,13 @@ pub(crate) fn routes() -> Routes {
         .merge(restores::routes())
         .merge(transfers::routes())
         .merge(mesh::routes())
+        .merge(events::routes())
+        .merge(transcripts::routes())
+        .merge(metrics::routes())
         .merge(description::routes())
+}
+
+/// Routes that stand outside of it too: where Prometheus looks for them.
+pub(crate) fn outside() -> Routes {
+    metrics::routes()
 }

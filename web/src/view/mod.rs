@@ -4,6 +4,7 @@
 
 mod archive;
 mod job;
+mod news;
 mod restore;
 mod run;
 mod time;
@@ -11,6 +12,7 @@ mod transfer;
 
 pub(crate) use archive::{ArchiveView, ContentsView, InfoView, RemovedView};
 pub(crate) use job::{JobView, VerdictView, shown_to};
+pub(crate) use news::news;
 pub(crate) use restore::{PlanView, ReportView};
 pub(crate) use run::{FailureView, ProgressView, RunView, log_text};
 pub(crate) use time::{Iso, iso, iso_file, iso_or_none};

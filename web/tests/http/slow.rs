@@ -141,7 +141,7 @@ async fn a_crowd_of_silent_clients_holds_nobody_back() {
     let folder = Folder::new("crowd");
     let _server = Server::start_at(Fake::new(), &folder.socket());
     let mut crowd = Vec::new();
-    for _ in 0..400 {
+    for _ in 0..500 {
         let mut stream = folder.connect().await;
         stream.write_all(b"GET /").await.unwrap();
         crowd.push(stream);

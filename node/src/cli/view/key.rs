@@ -15,10 +15,18 @@ pub(super) fn keys(keys: &[KeyReport], style: &Style) -> String {
         table.row([
             key.id.clone(),
             key.name.to_string(),
-            if key.read_only { "look" } else { "everything" }.to_owned(),
+            may(key).to_owned(),
             style.time(key.created_ms),
             style.time_or_dash(key.used_ms),
         ]);
     }
     table.or("no keys; `backupmanager key create NAME` makes one")
+}
+
+fn may(key: &KeyReport) -> &'static str {
+    match (key.metrics_only, key.read_only) {
+        (true, _) => "metrics",
+        (false, true) => "look",
+        (false, false) => "everything",
+    }
 }

@@ -68,6 +68,7 @@ pub(super) fn text(reply: &Reply, style: &Style) -> String {
         Reply::Instances(instances) => instance::instances(instances, style),
         Reply::InstanceRunStarted(started) => instance::run_started(started),
         Reply::Transfer(report) => transfer::transfer(report, style),
+        Reply::Metrics { text } => text.clone(),
         Reply::Transfers(transfers) => transfer::transfers(transfers, style),
     }
 }

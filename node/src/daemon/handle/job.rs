@@ -96,7 +96,7 @@ fn applies(node: &Node, what: &str, spec: &JobSpec) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn store(node: &Node, job: &Job) -> Result<(), Failure> {
+pub(in crate::daemon) async fn store(node: &Node, job: &Job) -> Result<(), Failure> {
     let sealed = seal::seal_meta(&node.key, &cbor::encode(job), &mut OsEntropy);
     node.mesh.publish(vec![Change::Say(Fact::Job(job.id, JobFacts { sealed }))]).await
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use protocol::control::{Failure, Reply, Request};
 
 use super::{
-    choices, http, keys,
+    choices, http, keys, metrics,
     node::{Node, blocking},
     tars, transfers, uploads,
 };
@@ -17,7 +17,7 @@ pub(super) mod job;
 mod mesh;
 mod restore;
 mod retention;
-mod status;
+pub(super) mod status;
 pub(super) mod store;
 
 /// The daemon, as the socket sees it.
@@ -132,6 +132,7 @@ impl Answers {
             Request::TransferCancel { transfer } => {
                 transfers::cancel(node, transfer).await.map(boxed_transfer)
             }
+            Request::Metrics => metrics::metrics(node).await.map(|text| Reply::Metrics { text }),
         }
     }
 }

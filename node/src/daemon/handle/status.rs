@@ -26,7 +26,7 @@ use health::{Facts, JobFact, judge};
 const WHAT: &str = "cannot tell how the node is";
 
 /// How the node is.
-pub(super) async fn status(node: Arc<Node>) -> Result<StatusReport, Failure> {
+pub(in crate::daemon) async fn status(node: Arc<Node>) -> Result<StatusReport, Failure> {
     blocking(move || look(&node)).await
 }
 

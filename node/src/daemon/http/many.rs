@@ -108,7 +108,7 @@ async fn ten_thousand_archives_are_listed_whole_and_in_pages_and_found_by_name()
     let behind: Arc<dyn web::Backend> = Arc::new(Behind::new(answers, Arc::clone(&node), stop));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let create = KeyCreate { name: "phone".parse().unwrap(), read_only: true };
+    let create = KeyCreate { name: "phone".parse().unwrap(), read_only: true, metrics_only: false };
     let key = keys::create(Arc::clone(&node), create).await.unwrap().key;
     let client = Client { address, key: key.reveal().to_owned() };
     let served = web::serve(web::Listener::Tcp(listener), behind, std::future::pending());

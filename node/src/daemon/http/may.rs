@@ -87,6 +87,7 @@ fn is_local_only(request: &Request) -> bool {
         | Request::TransferStart(_)
         | Request::TransferShow { .. }
         | Request::TransferList
-        | Request::TransferCancel { .. } => false,
+        | Request::TransferCancel { .. }
+        | Request::Metrics => false,
     }
 }

@@ -178,11 +178,18 @@ async fn a_key_is_checked_and_the_epoch_is_that_of_the_keys() {
     let world = World::new().await;
     let node = Arc::clone(&world.behind.node);
     let before = world.behind.keys_epoch();
-    let create = KeyCreate { name: "watch".parse().unwrap(), read_only: true };
+    let create = KeyCreate { name: "watch".parse().unwrap(), read_only: true, metrics_only: false };
     let created = crate::daemon::keys::create(node, create).await.unwrap();
     assert_ne!(world.behind.keys_epoch(), before);
     let access = world.behind.key(created.key.clone()).await;
     assert_eq!(access, Some(Access { key: created.report.id.into(), read_only: true }));
+    let watch = world.behind.metrics_key(created.key.clone()).await;
+    assert!(watch.is_some(), "any key reads the metrics");
+    let create = KeyCreate { name: "prom".parse().unwrap(), read_only: true, metrics_only: true };
+    let node = Arc::clone(&world.behind.node);
+    let metrics = crate::daemon::keys::create(node, create).await.unwrap().key;
+    assert_eq!(world.behind.key(metrics.clone()).await, None, "it opens nothing else");
+    assert!(world.behind.metrics_key(metrics).await.is_some_and(|access| access.read_only));
     let other: ApiKey = "0".repeat(64).parse().unwrap();
     assert_eq!(world.behind.key(other).await, None);
 }
@@ -283,7 +290,7 @@ fn local_only() -> Vec<Request> {
         quota_bytes: None,
     };
     vec![
-        Request::KeyCreate(KeyCreate { name, read_only: true }),
+        Request::KeyCreate(KeyCreate { name, read_only: true, metrics_only: false }),
         Request::KeyList,
         Request::KeyRevoke { key },
         Request::MeshInvite(MeshInvite { role: Role::Operator, quota_bytes: None, expires_ms: 1 }),

@@ -14,8 +14,8 @@ use std::{
 
 use protocol::{
     control::{
-        ApiKey, Failure, FailureCode, INSTANCES_MAX, InstanceAdd, InstanceJob, InstanceReport,
-        InstanceState, SshReport,
+        ApiKey, Change, Failure, FailureCode, Happened, INSTANCES_MAX, InstanceAdd, InstanceJob,
+        InstanceReport, InstanceState, SshReport,
     },
     job::Name,
     key::{KeptSecret, NodeSecret},
@@ -26,7 +26,7 @@ use tokio::sync::Notify;
 pub(super) use poll::{poll, run};
 pub(super) use ssh::{SshOptions, StoredSsh, look, run_until, task_failure};
 
-use super::failure::db_failure;
+use super::{failure::db_failure, news::Bus};
 use crate::{
     db::{Db, DbError, Numbered},
     instances::{Client, ClientError, Health, Patience},
@@ -54,6 +54,7 @@ pub struct Instances {
     plain_allowed: bool,
     known: Mutex<BTreeMap<u64, Stored>>,
     changed: Notify,
+    news: Arc<Bus>,
 }
 
 /// What a round of questions found.
@@ -69,7 +70,15 @@ impl Instances {
     /// When the state file cannot be read.
     pub fn open(db: Arc<Db>, plain_allowed: bool) -> Result<Self, DbError> {
         let known = Mutex::new(db.rows(Numbered::Instances)?.into_iter().collect());
-        Ok(Self { db, plain_allowed, known, changed: Notify::new() })
+        let (changed, news) = (Notify::new(), Arc::default());
+        Ok(Self { db, plain_allowed, known, changed, news })
+    }
+
+    /// The same, telling those who watch.
+    #[must_use]
+    pub fn telling(mut self, news: &Arc<Bus>) -> Self {
+        self.news = Arc::clone(news);
+        self
     }
 
     /// All of them by name, without their jobs.
@@ -126,13 +135,14 @@ impl Instances {
         self.db.set_meta(NEXT_KEY, &(number + 1).to_le_bytes()).map_err(failed)?;
         let purpose = add.url.to_string();
         let key = secret.keep(purpose.as_bytes(), add.key.reveal().as_bytes(), &mut OsEntropy);
-        let (ssh, told) = ssh.unzip();
-        let report = InstanceReport { ssh: told, ..report(number, add) };
+        let (ssh, shown) = ssh.unzip();
+        let report = InstanceReport { ssh: shown, ..report(number, add) };
         let stored = Stored { report, key, ssh };
         self.db.put_row(Numbered::Instances, number, &stored).map_err(failed)?;
         let report = stored.report.clone();
         known.insert(number, stored);
         drop(known);
+        self.news.tell(told(Change::Added, &report));
         self.changed.notify_one();
         Ok(report)
     }
@@ -180,6 +190,7 @@ impl Instances {
         let removed = self.db.remove_rows(Numbered::Instances, &[instance.number]);
         removed.map_err(|error| db_failure(&what, &error))?;
         known.remove(&instance.number);
+        self.news.tell(told(Change::Removed, instance));
         Ok(())
     }
 
@@ -228,6 +239,7 @@ impl Instances {
                 after.why = Some(failed("", error).why);
             }
         }
+        self.tell_change(&before, after);
         if worth_writing(&before, after) {
             let stored = stored.clone();
             // What was asked is asked again; it is no loss when it cannot be written.
@@ -240,15 +252,29 @@ impl Instances {
     /// Notes that an instance cannot even be called: a key that does not open.
     fn note_mute(&self, number: u64, why: &Failure) {
         if let Some(stored) = self.lock().get_mut(&number) {
+            let before = stored.report.clone();
             stored.report.state = InstanceState::Error;
             stored.report.why = Some(why.why.clone());
             stored.report.asked_ms = Some(sys::now());
+            self.tell_change(&before, &stored.report);
+        }
+    }
+
+    fn tell_change(&self, before: &InstanceReport, after: &InstanceReport) {
+        if (before.state, &before.why) != (after.state, &after.why) {
+            self.news.tell(told(Change::Changed, after));
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Stored>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn told(change: Change, instance: &InstanceReport) -> Happened {
+    let InstanceReport { number, name, state, why, .. } = instance;
+    let (name, why) = (name.to_string(), why.clone());
+    Happened::Instance { change, number: *number, name, state: *state, why }
 }
 
 fn worth_writing(before: &InstanceReport, after: &InstanceReport) -> bool {

@@ -7,7 +7,7 @@ use protocol::{Time, control::ApiKey};
 use tracing::warn;
 
 use super::ApiKeys;
-use crate::sys;
+use crate::{db::KeyRow, sys};
 
 /// The work of a hash, 2 to its power. bcrypt makes guessing slow; nobody guesses 224 random bits,
 /// so it need not be slower than what people expect of bcrypt. Measured on one x86 core: 8 is
@@ -28,6 +28,8 @@ pub(in crate::daemon) struct Checked {
     pub(in crate::daemon) id: String,
     /// It may look and change nothing.
     pub(in crate::daemon) read_only: bool,
+    /// It may read the metrics and nothing else.
+    pub(in crate::daemon) metrics_only: bool,
 }
 
 /// The hash of a new key.
@@ -59,7 +61,8 @@ impl ApiKeys {
         if is_to_note(row.used, now) {
             self.note_use(id, now);
         }
-        Some(Checked { id: id.to_owned(), read_only: row.read_only })
+        let KeyRow { read_only, metrics_only, .. } = row;
+        Some(Checked { id: id.to_owned(), read_only, metrics_only })
     }
 
     /// A use that cannot be noted is no reason to refuse the client.

@@ -27,7 +27,9 @@ impl World {
     }
 
     fn create(&self, name: &str, read_only: bool) -> KeyCreated {
-        self.keys.create(KeyCreate { name: name.parse().unwrap(), read_only }).unwrap()
+        self.keys
+            .create(KeyCreate { name: name.parse().unwrap(), read_only, metrics_only: false })
+            .unwrap()
     }
 
     fn revoke(&self, wanted: &str) -> Result<(), Failure> {
@@ -52,7 +54,7 @@ async fn a_key_opens_what_it_was_made_for_until_it_is_revoked_also_after_a_resta
     let look = world.create("watch", true);
     assert_eq!(all.key.id(), all.report.id);
     let checked = |created: &KeyCreated, read_only| {
-        Some(check::Checked { id: created.report.id.clone(), read_only })
+        Some(check::Checked { id: created.report.id.clone(), read_only, metrics_only: false })
     };
     let keys = || Arc::clone(&world.keys);
     assert_eq!(keys().check(all.key.clone()).await, checked(&all, false));
@@ -104,7 +106,11 @@ fn a_name_that_two_keys_have_is_ambiguous_and_their_ids_are_not() {
 
 #[test]
 fn a_name_cannot_be_taken_for_an_id() {
-    let create = |name: &str| KeyCreate { name: name.parse().unwrap(), read_only: false };
+    let create = |name: &str| KeyCreate {
+        name: name.parse().unwrap(),
+        read_only: false,
+        metrics_only: false,
+    };
     let world = World::new();
     let refused = world.keys.create(create("DeadBeef")).unwrap_err();
     assert_eq!(refused.code, FailureCode::Invalid, "{refused}");
@@ -160,7 +166,7 @@ fn there_are_only_so_many_keys() {
     for number in 1..API_KEYS_MAX {
         world.keys.rows().insert(format!("{number:08}"), filler.clone());
     }
-    let create = KeyCreate { name: "more".parse().unwrap(), read_only: true };
+    let create = KeyCreate { name: "more".parse().unwrap(), read_only: true, metrics_only: false };
     let full = world.keys.create(create.clone()).unwrap_err();
     assert_eq!((full.code, full.hint.is_some()), (FailureCode::Conflict, true), "{full}");
     world.revoke(&row.report.id).unwrap();

@@ -85,20 +85,23 @@ impl Active {
         self.runs.insert(report.run, Entry { report, transcript, cancel, turn });
     }
 
-    /// Takes a run out, and lets those begin that now may.
-    pub(super) fn remove(&mut self, id: u64, now: Time) {
-        let Some(entry) = self.runs.remove(&id) else { return };
+    /// Takes a run out, and lets those begin that now may; these.
+    pub(super) fn remove(&mut self, id: u64, now: Time) -> Vec<RunReport> {
+        let mut begun = Vec::new();
+        let Some(entry) = self.runs.remove(&id) else { return begun };
         entry.turn.notify_one();
         self.queue.remove(&id);
         self.working.remove(&id);
         while self.working.len() < self.parallel {
-            let Some(next) = self.queue.pop_first() else { return };
+            let Some(next) = self.queue.pop_first() else { break };
             let Some(entry) = self.runs.get_mut(&next) else { continue };
             entry.report.state = RunState::Running;
             entry.report.started_ms = now;
             entry.turn.notify_one();
+            begun.push(entry.report.clone());
             self.working.insert(next);
         }
+        begun
     }
 
     pub(super) fn get(&self, id: u64) -> Option<&Entry> {
@@ -107,6 +110,11 @@ impl Active {
 
     pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Entry> {
         self.runs.get_mut(&id)
+    }
+
+    /// Runs that wait for their turn.
+    pub(super) fn queued(&self) -> usize {
+        self.queue.len()
     }
 
     /// Runs at work, those that do not count for the limit included.

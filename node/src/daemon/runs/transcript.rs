@@ -41,14 +41,59 @@ impl Transcript {
         self.last.push_back(line);
     }
 
+    /// What came after a line, with numbers.
+    pub(super) fn after(&self, line: u64) -> Vec<(u64, TranscriptLine)> {
+        let base = self.first.len() as u64 + self.left_out;
+        if self.left_out > 0 && line < base {
+            return after(&self.lines(), line);
+        }
+        // Who follows has nearly all of it, so no more is copied than it lacks.
+        let (numbers, count) =
+            if self.left_out > 0 { (base + 1, 0) } else { (1, self.first.len()) };
+        let lines = self.first[..count].iter().chain(&self.last);
+        let skipped = usize::try_from(line.saturating_sub(numbers - 1)).unwrap_or(usize::MAX);
+        (numbers..).zip(lines).skip(skipped).map(|(number, said)| (number, said.clone())).collect()
+    }
+
     /// All that is kept, oldest first, with a line that says how many are not.
     pub(super) fn lines(&self) -> Vec<TranscriptLine> {
-        let gap = self.last.front().filter(|_| self.left_out > 0).map(|after| TranscriptLine {
-            at_ms: after.at_ms,
-            text: format!("… {} lines are left out here …", self.left_out),
-        });
+        let gap = self
+            .last
+            .front()
+            .filter(|_| self.left_out > 0)
+            .map(|after| TranscriptLine { at_ms: after.at_ms, text: gap_text(self.left_out) });
         self.first.iter().cloned().chain(gap).chain(self.last.iter().cloned()).collect()
     }
+}
+
+/// The lines of a whole transcript after one, each with its number: they count from 1, those left
+/// out included. A line that stands for some has the number of the last of them, and speaks of those
+/// that the reader lacks.
+pub(super) fn after(lines: &[TranscriptLine], line: u64) -> Vec<(u64, TranscriptLine)> {
+    // Only a transcript with a gap has so many lines, and its gap is at one place.
+    let gap = (lines.len() == TRANSCRIPT_LINES_MAX).then(|| &lines[FIRST_LINES_MAX]);
+    let left_out = gap.and_then(|gap| left_out(&gap.text)).unwrap_or(0);
+    let numbered = lines.iter().zip(1_u64..).map(|(said, at)| match gap {
+        Some(gap) if std::ptr::eq(gap, said) => (at + left_out - 1, gap.clone()),
+        Some(_) if at > FIRST_LINES_MAX as u64 => (at + left_out - 1, said.clone()),
+        _ => (at, said.clone()),
+    });
+    let mut after: Vec<_> = numbered.filter(|(number, _)| *number > line).collect();
+    if let Some((number, said)) = after.first_mut()
+        && left_out > 0
+        && *number == FIRST_LINES_MAX as u64 + left_out
+    {
+        said.text = gap_text(*number - line);
+    }
+    after
+}
+
+fn gap_text(lines: u64) -> String {
+    format!("… {lines} lines are left out here …")
+}
+
+fn left_out(text: &str) -> Option<u64> {
+    text.strip_prefix("… ")?.split(' ').next()?.parse().ok()
 }
 
 /// Without what would move the cursor of whoever reads it, and not too long.
@@ -87,6 +132,30 @@ mod tests {
         assert_eq!(lines[FIRST_LINES_MAX], "… 11 lines are left out here …");
         assert_eq!(lines[FIRST_LINES_MAX + 1], "1011");
         assert_eq!(lines.last().unwrap(), "2009");
+    }
+
+    #[test]
+    fn lines_have_numbers_that_stay_whatever_is_left_out() {
+        let mut transcript = Transcript::default();
+        let mut told = |count: usize, line: u64| {
+            (0..count).for_each(|_| transcript.say(Time(1), "x"));
+            let lines = transcript.after(line);
+            assert_eq!(lines, after(&transcript.lines(), line));
+            let numbers: Vec<_> = lines.iter().map(|(number, _)| *number).collect();
+            (numbers, lines.first().map(|(_, said)| said.text.clone()).unwrap_or_default())
+        };
+        assert_eq!(told(3, 0).0, [1, 2, 3]);
+        assert_eq!(told(0, 2).0, [3]);
+        assert_eq!(told(0, 3).0, [0; 0]);
+        assert_eq!(told(0, 99).0, [0; 0]);
+        // 1000 stay, 4 are left out, 999 follow.
+        let (numbers, _) = told(2_000, 0);
+        assert_eq!((numbers.len(), numbers[999], numbers[1_000]), (2_000, 1_000, 1_004));
+        assert_eq!(numbers.last(), Some(&2_003));
+        assert_eq!(told(0, 2_002).0, [2_003]);
+        let (numbers, first) = told(0, 1_001);
+        assert_eq!((numbers[0], first.as_str()), (1_004, "… 3 lines are left out here …"));
+        assert_eq!(told(0, 1_004).0[0], 1_005);
     }
 
     #[test]

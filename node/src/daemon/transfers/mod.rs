@@ -20,7 +20,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use protocol::control::{Failure, FailureCode, TRANSFERS_ENDED_MAX, TransferReport, TransferState};
+use protocol::control::{
+    Failure, FailureCode, Happened, TRANSFERS_ENDED_MAX, TransferReport, TransferState,
+};
 use tokio::sync::Notify;
 
 pub(super) use start::start;
@@ -30,6 +32,7 @@ use self::row::Row;
 use super::{
     failure::db_failure,
     keeping::Reading,
+    news::Bus,
     node::{Node, blocking},
 };
 use crate::{
@@ -48,6 +51,7 @@ pub struct Transfers {
     spool: PathBuf,
     state: Mutex<State>,
     changed: Notify,
+    news: Arc<Bus>,
 }
 
 #[derive(Default)]
@@ -69,7 +73,15 @@ impl Transfers {
         let rows: BTreeMap<_, _> = rows.into_iter().map(|(id, row)| (id, row.awakened())).collect();
         clear(spool, &rows);
         let state = Mutex::new(State { rows, ..State::default() });
-        Ok(Self { db, spool: spool.to_owned(), state, changed: Notify::new() })
+        let (changed, news) = (Notify::new(), Arc::default());
+        Ok(Self { db, spool: spool.to_owned(), state, changed, news })
+    }
+
+    /// The same, telling those who watch.
+    #[must_use]
+    pub fn telling(mut self, news: &Arc<Bus>) -> Self {
+        self.news = Arc::clone(news);
+        self
     }
 
     /// All of them, newest first.
@@ -126,6 +138,7 @@ impl Transfers {
             .put_row(Numbered::Transfers, id, &row)
             .map_err(|error| db_failure(&what, &error))?;
         state.rows.insert(id, row.clone());
+        self.news.tell(Happened::Transfer(Box::new(row.report.clone())));
         if !row.is_open() {
             state.readings.remove(&id);
             // Mostly there is none; what cannot go now goes at the next start.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use protocol::{
     control::{
-        Failure, FailureCode, InstanceReport, NodeRef, TRANSFERS_OPEN_MAX, TransferMode,
+        Failure, FailureCode, Happened, InstanceReport, NodeRef, TRANSFERS_OPEN_MAX, TransferMode,
         TransferReport, TransferStart, TransferState,
     },
     job::Name,
@@ -124,6 +124,7 @@ fn note(
     let written = node.transfers.db.put_row(Numbered::Transfers, id, &row);
     written.map_err(|error| crate::daemon::failure::db_failure(what, &error))?;
     state.rows.insert(id, row);
+    node.transfers.news.tell(Happened::Transfer(Box::new(report.clone())));
     state.readings.insert(id, node.keeping.reading(archive));
     drop(state);
     node.transfers.changed.notify_one();

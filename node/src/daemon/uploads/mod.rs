@@ -22,7 +22,7 @@ mod worker;
 use std::sync::Arc;
 
 use protocol::{
-    control::{Failure, FailureCode, UploadReport, UploadStart, UploadState},
+    control::{Failure, FailureCode, Happened, UploadNews, UploadReport, UploadStart, UploadState},
     upload::{Session, Spec, State, UploadId},
 };
 
@@ -117,16 +117,45 @@ fn refused(id: &UploadId, why: &str) -> Failure {
         .hint("nothing was published and its bytes are gone: begin a new upload")
 }
 
-/// An upload as it is told.
-fn report(id: &UploadId, session: &Session) -> UploadReport {
-    let spec = session.spec();
-    let (state, archive, failure) = match session.state() {
+/// How an upload stands, the archive that it became, and why it was refused.
+fn standing(id: &UploadId, session: &Session) -> (UploadState, Option<String>, Option<Failure>) {
+    match session.state() {
         State::Open if session.received() == 0 => (UploadState::Pending, None, None),
         State::Open => (UploadState::InProgress, None, None),
         State::Finishing => (UploadState::Finishing, None, None),
-        State::Complete => (UploadState::Complete, Some(spec.archive().to_string()), None),
+        State::Complete => {
+            (UploadState::Complete, Some(session.spec().archive().to_string()), None)
+        }
         State::Refused { why } => (UploadState::Error, None, Some(refused(id, why))),
-    };
+    }
+}
+
+/// An upload as news.
+fn told(id: &UploadId, session: &Session) -> Happened {
+    let (spec, (state, archive, failure)) = (session.spec(), standing(id, session));
+    Happened::Upload(UploadNews {
+        id: id.to_string(),
+        filename: spec.filename().to_owned(),
+        total_bytes: spec.total_bytes(),
+        parts: spec.parts(),
+        received: session.received(),
+        state: Some(state),
+        archive,
+        failure,
+    })
+}
+
+/// One that is gone.
+fn dropped(id: &UploadId, session: &Session) -> Happened {
+    match told(id, session) {
+        Happened::Upload(upload) => Happened::Upload(UploadNews { state: None, ..upload }),
+        other => other,
+    }
+}
+
+/// An upload as it is told.
+fn report(id: &UploadId, session: &Session) -> UploadReport {
+    let (spec, (state, archive, failure)) = (session.spec(), standing(id, session));
     UploadReport {
         id: id.to_string(),
         start: UploadStart {

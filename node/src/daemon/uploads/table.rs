@@ -6,7 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use protocol::{
@@ -17,11 +17,14 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::{
-    ENDED_MAX, OPEN_MAX, RESERVE_BYTES, report,
+    ENDED_MAX, OPEN_MAX, RESERVE_BYTES, dropped, report,
     spool::{Spool, disk_failure},
-    unknown,
+    told, unknown,
 };
-use crate::{daemon::failure::db_failure, db::Db};
+use crate::{
+    daemon::{failure::db_failure, news::Bus},
+    db::Db,
+};
 
 /// How finishing ended, once it has.
 pub(super) type Outcome = Option<Result<UploadReport, Failure>>;
@@ -37,6 +40,7 @@ pub struct Uploads {
     table: Mutex<BTreeMap<UploadId, Entry>>,
     /// Held by whoever changes something, from looking to writing.
     changing: Mutex<()>,
+    news: Arc<Bus>,
 }
 
 /// One of them.
@@ -92,7 +96,15 @@ impl Uploads {
             info!(files = swept, folder = %spool.folder().display(), "leftovers were removed");
         }
         let (table, changing) = (Mutex::new(table), Mutex::new(()));
-        Ok(Self { spool, reserve_bytes: RESERVE_BYTES, table, changing })
+        let news = Arc::default();
+        Ok(Self { spool, reserve_bytes: RESERVE_BYTES, table, changing, news })
+    }
+
+    /// The same, telling those who watch.
+    #[must_use]
+    pub fn telling(mut self, news: &Arc<Bus>) -> Self {
+        self.news = Arc::clone(news);
+        self
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<UploadId, Entry>> {
@@ -158,7 +170,9 @@ impl Uploads {
             return Err(db_failure(WHAT, &error));
         }
         let (writing, finishing) = (BTreeSet::new(), None);
+        let news = told(&id, &session);
         self.lock().insert(id, Entry { session, writing, finishing });
+        self.news.tell(news);
         Ok(())
     }
 
@@ -215,7 +229,9 @@ impl Uploads {
         let changed = change(&mut session)?;
         let stored = db.set_upload(id, &session);
         stored.map_err(|error| db_failure("cannot note how the upload stands", &error))?;
+        let news = told(id, &session);
         self.look(id, |entry| entry.session = session)?;
+        self.news.tell(news);
         Ok(changed)
     }
 
@@ -229,7 +245,9 @@ impl Uploads {
         const WHAT: &str = "cannot drop the upload";
         db.forget_uploads(ids).map_err(|error| db_failure(WHAT, &error))?;
         let removed = ids.iter().map(|id| {
-            self.lock().remove(id);
+            if let Some(entry) = self.lock().remove(id) {
+                self.news.tell(dropped(id, &entry.session));
+            }
             self.spool.remove(id).map_err(|error| disk_failure(WHAT, &error))
         });
         // All are tried, whatever becomes of one; what stays goes at the next start.

@@ -5,12 +5,14 @@ use http_body_util::BodyExt as _;
 use protocol::{
     Time,
     control::{ApiKey, Failure, FailureCode},
+    news::Part,
 };
 use serde_json::Value;
+use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::{Access, Backend, Later, PartBody, State, Tell};
+use crate::{Access, Backend, Later, PartBody, Said, State, Tell};
 
 /// A part: its number, how long it was said to be, its bytes.
 type Put = (u32, Option<u64>, Vec<u8>);
@@ -95,6 +97,35 @@ impl Backend for Fake {
     fn read(&self, _: Access, _: crate::Download) -> Later<Result<crate::Downloaded, Failure>> {
         Box::pin(async { Err(Failure::new(FailureCode::NotFound, "cannot read it", "none")) })
     }
+    fn metrics_key(&self, _: ApiKey) -> Later<Option<Access>> {
+        Box::pin(async { None })
+    }
+
+    fn news_start(&self) -> u64 {
+        0
+    }
+
+    fn news(&self, place: u64, _: usize) -> Part {
+        Part::Next { news: Vec::new(), place }
+    }
+
+    fn newest(&self) -> u64 {
+        0
+    }
+
+    fn clock(&self) -> watch::Receiver<u64> {
+        watch::Sender::new(0).subscribe()
+    }
+
+    fn said(&self, _: u64, _: u64) -> Later<Result<Option<Said>, Failure>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn said_clock(&self) -> watch::Receiver<u64> {
+        watch::Sender::new(0).subscribe()
+    }
+
+    fn answered(&self, _: u16) {}
 }
 
 struct Answer {
@@ -121,7 +152,8 @@ impl Fake {
         body: impl Into<Body>,
     ) -> Answer {
         let backend: Arc<dyn Backend> = Arc::<Self>::clone(self);
-        let router = routes().served().with_state(State::new(backend).unwrap());
+        let stopping = watch::Sender::new(false).subscribe();
+        let router = routes().served().with_state(State::new(backend, stopping).unwrap());
         let (method, path) = line.split_once(' ').unwrap();
         let mut request = HttpRequest::builder().method(method).uri(path);
         for (name, value) in headers {

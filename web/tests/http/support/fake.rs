@@ -11,21 +11,33 @@ use std::{
 };
 
 use bytes::Bytes;
-use protocol::control::{
-    ApiKey, ArchiveRestore, Event, Failure, FailureCode, Progress, RawPath, Reply, Request,
-    UploadReport,
+use protocol::{
+    Time,
+    control::{
+        ApiKey, ArchiveRestore, Event, Failure, FailureCode, Happened, Progress, RawPath, Reply,
+        Request, TranscriptLine, UploadReport,
+    },
+    news::{Part, Ring},
 };
 use tokio::{
     net::{TcpListener, UnixListener},
-    sync::{Semaphore, oneshot},
+    sync::{Semaphore, oneshot, watch},
     task::JoinHandle,
 };
-use web::{Access, Backend, Download, DownloadPart, Downloaded, Later, Listener, PartBody, Tell};
+use web::{
+    Access, Backend, Download, DownloadPart, Downloaded, Later, Listener, PartBody, Said, Tell,
+};
 
 use super::world;
 
 /// A key that may do everything.
 pub(crate) const GOOD: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+/// A key that may read the metrics.
+pub(crate) const METRICS: &str = "77112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+/// Which start of the node it is.
+pub(crate) const START: u64 = 0xab;
 
 /// A key that may only look.
 pub(crate) const READ_ONLY: &str =
@@ -54,6 +66,14 @@ pub(crate) struct Fake {
     opened: Arc<AtomicU64>,
     /// How many pieces of a file come, and whether an error does then.
     broken: Option<(usize, bool)>,
+    /// What happened there.
+    pub(crate) ring: Mutex<Ring>,
+    pub(crate) clock: watch::Sender<u64>,
+    /// What its run says, and how it ended.
+    pub(crate) said: Mutex<Said>,
+    pub(crate) said_clock: watch::Sender<u64>,
+    /// Every status that was answered.
+    pub(crate) answered: Mutex<Vec<u16>>,
     script: Script,
 }
 
@@ -77,8 +97,37 @@ impl Fake {
             downloads: Mutex::default(),
             opened: Arc::default(),
             broken: None,
+            ring: Mutex::default(),
+            clock: watch::Sender::new(0),
+            said: Mutex::new(Said { lines: Vec::new(), ended: None }),
+            said_clock: watch::Sender::new(0),
+            answered: Mutex::default(),
             script: Box::new(script),
         }
+    }
+
+    /// Something happens.
+    pub(crate) fn tell(&self, what: Happened) {
+        let mut ring = self.ring.lock().unwrap();
+        ring.tell(what, Time(1_778_209_200_000));
+        let newest = ring.newest();
+        drop(ring);
+        self.clock.send_replace(newest);
+    }
+
+    /// Its run says something.
+    pub(crate) fn say(&self, text: &str) {
+        let lines = &mut self.said.lock().unwrap().lines;
+        let number = lines.last().map_or(1, |(number, _)| number + 1);
+        lines.push((number, TranscriptLine { at_ms: Time(0), text: text.to_owned() }));
+        self.said_clock.send_modify(|said| *said += 1);
+    }
+
+    /// No longer takes a key.
+    pub(crate) fn revoke(&self, key: &str) {
+        self.keys.lock().unwrap().remove(key);
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+        self.clock.send_modify(|_| {});
     }
 
     /// A node that refuses everything that is asked for.
@@ -212,6 +261,43 @@ impl Backend for Fake {
                 _ => Ok(found),
             }
         })
+    }
+
+    fn metrics_key(&self, key: ApiKey) -> Later<Option<Access>> {
+        if key.reveal() == METRICS {
+            return Box::pin(async { Some(Access { key: "77112233".into(), read_only: true }) });
+        }
+        self.key(key)
+    }
+
+    fn news_start(&self) -> u64 {
+        START
+    }
+
+    fn news(&self, place: u64, count_max: usize) -> Part {
+        self.ring.lock().unwrap().after(place, count_max)
+    }
+
+    fn newest(&self) -> u64 {
+        self.ring.lock().unwrap().newest()
+    }
+
+    fn clock(&self) -> watch::Receiver<u64> {
+        self.clock.subscribe()
+    }
+
+    fn said(&self, run: u64, line: u64) -> Later<Result<Option<Said>, Failure>> {
+        let mut said = self.said.lock().unwrap().clone();
+        said.lines.retain(|(number, _)| *number > line);
+        Box::pin(async move { Ok((run == super::RUN).then_some(said)) })
+    }
+
+    fn said_clock(&self) -> watch::Receiver<u64> {
+        self.said_clock.subscribe()
+    }
+
+    fn answered(&self, status: u16) {
+        self.answered.lock().unwrap().push(status);
     }
 }
 

@@ -3,9 +3,11 @@
 mod checked;
 mod client;
 mod fake;
+mod stream;
 mod world;
 
 pub(crate) use checked::{resolved, validator};
 pub(crate) use client::{Answer, ask, ask_with, exchange, exchange_with};
-pub(crate) use fake::{FILE, Fake, GOOD, READ_ONLY, Server, key};
-pub(crate) use world::{JOB, RUN, reply};
+pub(crate) use fake::{FILE, Fake, GOOD, METRICS, READ_ONLY, START, Server, key};
+pub(crate) use stream::Stream;
+pub(crate) use world::{JOB, METRICS_TEXT, RUN, reply, run};

@@ -10,6 +10,9 @@ pub(crate) const JOB: u64 = 3;
 /// The number of its newest run.
 pub(crate) const RUN: u64 = 41;
 
+/// Some metrics.
+pub(crate) const METRICS_TEXT: &str = "# TYPE backupmanager_jobs gauge\nbackupmanager_jobs 1\n";
+
 /// 2026-05-08 03:00 UTC.
 const MADE_MS: u64 = 1_778_209_200_000;
 
@@ -44,7 +47,7 @@ fn job() -> JobReport {
     }))
 }
 
-fn run(number: u64) -> RunReport {
+pub(crate) fn run(number: u64) -> RunReport {
     read(json!({
         "run": number,
         "job": "cloud",
@@ -329,6 +332,7 @@ fn of_instances(request: &Request) -> Result<Reply, Failure> {
             return Err(no_such("instance nowhere"));
         }
         Request::TransferStart(start) => Reply::Transfer(read(transfer(start.instance.as_str()))),
+        Request::Metrics => Reply::Metrics { text: METRICS_TEXT.to_owned() },
         Request::TransferList => Reply::Transfers(vec![read(transfer("tom"))]),
         Request::TransferShow { transfer: 5 } | Request::TransferCancel { transfer: 5 } => {
             Reply::Transfer(read(transfer("tom")))
