@@ -48,6 +48,12 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     out
 }
 
+/// Whether these bytes are one value, of whatever shape: a newer program may know it.
+#[must_use]
+pub fn is_one_value(bytes: &[u8]) -> bool {
+    decode::<serde::de::IgnoredAny>("a value", bytes, bytes.len()).is_ok()
+}
+
 /// Decodes exactly one value of at most `bytes_max` bytes.
 ///
 /// # Errors

@@ -207,6 +207,9 @@ fn default_enabled() -> bool {
     true
 }
 
+/// What stands for the value of a variable that may not be seen.
+const HIDDEN: &str = "…";
+
 impl JobSpec {
     /// A job with the policy that holds when nothing is said of it.
     #[must_use]
@@ -224,6 +227,13 @@ impl JobSpec {
             before: Vec::new(),
             after: Vec::new(),
             enabled: default_enabled(),
+        }
+    }
+
+    /// Puts a mark in place of the values of its commands' variables, for who may not know them.
+    pub fn hide_variables(&mut self) {
+        for command in self.before.iter_mut().chain(&mut self.after) {
+            command.env.values_mut().for_each(|value| HIDDEN.clone_into(value));
         }
     }
 

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use futures_core::Stream;
 use protocol::{
     control::{
-        ApiKey, ArchiveRef, Event, Failure, RawPath, Reply, Request, RunReport, TranscriptLine,
-        UploadReport,
+        ApiKey, ArchiveRef, Event, Failure, NodeRef, RawPath, Reply, Request, RunReport,
+        TranscriptLine, UploadReport,
     },
     news::Part,
 };
@@ -152,4 +152,13 @@ pub trait Backend: Send + Sync + 'static {
 
     /// A request was answered with this status. At once.
     fn answered(&self, status: u16);
+
+    /// As [`Backend::ask`], of another member of the mesh.
+    fn ask_of(
+        &self,
+        access: Access,
+        node: NodeRef,
+        request: Request,
+        tell: Option<Tell>,
+    ) -> Later<Result<Reply, Failure>>;
 }

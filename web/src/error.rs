@@ -127,6 +127,11 @@ impl ApiError {
         Self { status, retry_after_s: Some(retry_after_s), ..self }
     }
 
+    /// What is asked cannot be done this way.
+    pub(crate) fn unsupported(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, "unsupported", message)
+    }
+
     /// Something here is broken; the cause is in the log.
     pub(crate) fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", IN_THE_LOG)

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::{ApiError, State, auth, compress, v1};
+use crate::{ApiError, State, auth, compress, other, v1};
 
 /// Most bytes of all headers.
 pub(crate) const HEADER_BYTES_MAX: usize = 16 << 10;
@@ -42,6 +42,7 @@ pub(crate) fn router(state: State) -> Router {
         .with_state(state.clone());
     Router::new()
         .fallback_service(routes)
+        .layer(from_fn_with_state(state.clone(), other::of_a_node))
         .layer(from_fn_with_state(state, auth::only_with_key))
         .layer(from_fn(compress::packed))
         .layer(from_fn(around))

@@ -9,12 +9,15 @@ use axum::{
 };
 use protocol::{
     NodeId,
-    control::{Reply, Request},
+    control::{Failure, NodeRef, Reply, Request},
 };
 use serde::Serialize;
 use tokio::sync::{OnceCell, watch};
 
-use crate::{Access, ApiError, Backend, answer, auth::Gate, stream::Streams, v1::Restores};
+use crate::{
+    Access, ApiError, Backend, Later, Tell, answer, auth::Gate, other::OtherNode, stream::Streams,
+    v1::Restores,
+};
 
 /// What all requests share.
 #[derive(Clone)]
@@ -52,6 +55,8 @@ pub(crate) struct Asker {
     pub(crate) access: Access,
     /// The request's headers.
     pub(crate) headers: HeaderMap,
+    /// Of whom it asks; none for this node.
+    pub(crate) of: Option<OtherNode>,
 }
 
 impl FromRequestParts<State> for Asker {
@@ -60,15 +65,34 @@ impl FromRequestParts<State> for Asker {
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, ApiError> {
         let access = parts.extensions.get::<Access>().cloned();
         let access = access.ok_or_else(ApiError::unauthorized)?;
-        Ok(Self { state: state.clone(), access, headers: parts.headers.clone() })
+        let of = parts.extensions.get::<OtherNode>().cloned();
+        Ok(Self { state: state.clone(), access, headers: parts.headers.clone(), of })
     }
 }
 
 impl Asker {
-    /// Asks the node, after the request's bounds and the key's rights were checked.
+    /// Asks the node that is meant, after the request's bounds and the key's rights were checked.
     pub(crate) async fn ask(&self, request: Request) -> Result<Reply, ApiError> {
         self.may(&request)?;
-        Ok(self.state.backend.ask(self.access.clone(), request, None).await?)
+        Ok(self.put(request, None).await?)
+    }
+
+    /// The same without that check, telling what happens meanwhile.
+    pub(crate) fn put(
+        &self,
+        request: Request,
+        tell: Option<Tell>,
+    ) -> Later<Result<Reply, Failure>> {
+        let (backend, access) = (&self.state.backend, self.access.clone());
+        match self.other() {
+            None => backend.ask(access, request, tell),
+            Some(node) => backend.ask_of(access, NodeRef::Id(node), request, tell),
+        }
+    }
+
+    /// The member that is asked; none for this node.
+    pub(crate) fn other(&self) -> Option<NodeId> {
+        self.of.as_ref().map(|of| of.node)
     }
 
     /// Whether the node may be asked this for the client.
@@ -86,6 +110,9 @@ impl Asker {
 
     /// The id of the node that is asked; it never changes.
     pub(crate) async fn this_node(&self) -> Result<NodeId, ApiError> {
+        if let Some(node) = self.other() {
+            return Ok(node);
+        }
         let ask = || async {
             match self.ask(Request::Status).await? {
                 Reply::Status(status) => Ok(status.node.id),

@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::{ApiError, State, serve::Stalled};
+use crate::{ApiError, State, json, serve::Stalled};
 
 /// The largest JSON body, bytes.
 pub(crate) const JSON_BYTES_MAX: usize = 1 << 20;
@@ -112,7 +112,7 @@ impl<T: DeserializeOwned> FromRequest<State> for Json<T> {
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<Json<T>, ApiError> {
-    let value = serde_json::from_slice(bytes);
+    let value = json::read(bytes);
     value.map(Json).map_err(|error| ApiError::invalid(format!("the body is refused: {error}")))
 }
 

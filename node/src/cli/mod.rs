@@ -28,7 +28,7 @@ mod view;
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use protocol::control::Request;
+use protocol::control::{NodeRef, Request};
 
 pub use exit::{Exit, Stop};
 pub use format::bytes;
@@ -77,6 +77,9 @@ struct Global {
     /// Print the answer as one JSON document
     #[arg(long, global = true)]
     json: bool,
+    /// Ask this member of the mesh, through the daemon here: its name, or its whole key
+    #[arg(long = "node", global = true, value_name = "NODE")]
+    of: Option<NodeRef>,
     /// No progress and no notes, warnings only
     #[arg(long, short, global = true)]
     quiet: bool,
@@ -160,7 +163,8 @@ struct Completions {
 impl Command {
     fn run(self, global: &Global, programs: &Programs) -> Result<Exit, Stop> {
         let socket = || socket_of(global.socket.as_deref(), global.data.as_deref());
-        let session = || Session::new(socket(), global.json, global.quiet);
+        let session = || Session::new(socket(), global);
+        self.goes_to(global.of.as_ref())?;
         match self {
             Self::Serve(serve) => serve.run(global, programs),
             Self::Agent(agent) => agent.run(programs),
@@ -179,6 +183,20 @@ impl Command {
             Self::Key(key) => key.run(&mut session()),
             Self::Completions(completions) => complete(completions.shell),
         }
+    }
+
+    /// Whether a command can be sent to another node. What only looks as if it could is refused by
+    /// the daemon.
+    fn goes_to(&self, node: Option<&NodeRef>) -> Result<(), Stop> {
+        let here = match self {
+            Self::Serve(_) | Self::Agent(_) | Self::Demo(_) => "it runs on this machine",
+            Self::Completions(_) => "it asks no node",
+            Self::Key(_) => "the keys of a node are made on its own machine",
+            _ => return Ok(()),
+        };
+        let Some(node) = node else { return Ok(()) };
+        let what = format!("cannot send this command to {node}");
+        Err(Stop::usage(what, here, "leave --node out, or run it on that server"))
     }
 
     fn kind(&self) -> Kind {

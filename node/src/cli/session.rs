@@ -5,10 +5,11 @@ use std::{
     path::PathBuf,
 };
 
-use protocol::control::{Failure, FailureCode, Reply, Request};
+use protocol::control::{Asked, Failure, FailureCode, NodeRef, Reply, Request};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
+    Global,
     exit::{Exit, Stop},
     format::Style,
     progress::{Reporter, Shown},
@@ -22,12 +23,14 @@ pub(super) struct Session {
     pub(super) json: bool,
     pub(super) quiet: bool,
     pub(super) style: Style,
+    of: Option<NodeRef>,
     warnings: u64,
 }
 
 impl Session {
-    pub(super) fn new(socket: PathBuf, json: bool, quiet: bool) -> Self {
-        Self { socket, json, quiet, style: Style::system(), warnings: 0 }
+    pub(super) fn new(socket: PathBuf, global: &Global) -> Self {
+        let Global { json, quiet, ref of, .. } = *global;
+        Self { socket, json, quiet, style: Style::system(), of: of.clone(), warnings: 0 }
     }
 
     /// Asks, and prints the answer.
@@ -43,7 +46,8 @@ impl Session {
         let (switch, cancel) = CancelSwitch::new();
         let answer = runtime.block_on(async {
             tokio::spawn(heed_signals(switch));
-            socket::ask(&self.socket, request, &cancel, |event| reporter.event(event)).await
+            let asked = Asked { of: self.of.clone(), request };
+            socket::ask(&self.socket, asked, &cancel, |event| reporter.event(event)).await
         });
         reporter.finish();
         self.warnings += reporter.warnings();

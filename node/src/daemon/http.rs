@@ -10,7 +10,7 @@ pub(super) mod server;
 use std::{fmt, sync::Arc};
 
 use protocol::{
-    control::{ApiKey, Event, Failure, FailureCode, Reply, Request, UploadReport},
+    control::{ApiKey, Asked, Event, Failure, FailureCode, NodeRef, Reply, Request, UploadReport},
     news::Part,
 };
 use tokio::{
@@ -59,28 +59,30 @@ impl<H: Handler> Behind<H> {
     }
 }
 
-impl<H: Handler> web::Backend for Behind<H> {
-    fn ask(
+impl<H: Handler> Behind<H> {
+    fn carry_out(
         &self,
         access: Access,
-        request: Request,
+        asked: Asked,
         tell: Option<Tell>,
     ) -> Later<Result<Reply, Failure>> {
         let (handler, stop, room) = (&self.handler, self.stop.clone(), Arc::clone(&self.room));
         let handler = Arc::clone(handler);
         Box::pin(async move {
-            socket::validate(&request)?;
+            let Asked { of, request } = &asked;
+            socket::validate(request)?;
             let place = room.try_acquire_owned().map_err(|_| crowded())?;
             let key = access.key.to_string();
             let caller = Caller::Http(HttpCaller { key, read_only: access.read_only });
-            if !request.only_looks() && may(&caller, &request).is_ok() {
+            if !request.only_looks() && may(&caller, request).is_ok() {
                 info!(
                     key.id = &*access.key,
-                    request = word_of(&request),
+                    request = word_of(request),
+                    node = of.as_ref().map(ToString::to_string),
                     "a client changes something"
                 );
             }
-            let work = Work::start(handler, caller, request, stop, place);
+            let work = Work::start(handler, caller, asked, stop, place);
             work.told(|event: Event| {
                 if let Some(tell) = &tell {
                     tell(event);
@@ -88,6 +90,17 @@ impl<H: Handler> web::Backend for Behind<H> {
             })
             .await
         })
+    }
+}
+
+impl<H: Handler> web::Backend for Behind<H> {
+    fn ask(
+        &self,
+        access: Access,
+        request: Request,
+        tell: Option<Tell>,
+    ) -> Later<Result<Reply, Failure>> {
+        self.carry_out(access, request.into(), tell)
     }
 
     fn key(&self, key: ApiKey) -> Later<Option<Access>> {
@@ -177,10 +190,20 @@ impl<H: Handler> web::Backend for Behind<H> {
     fn answered(&self, status: u16) {
         self.node.http_answers.count(status);
     }
+
+    fn ask_of(
+        &self,
+        access: Access,
+        node: NodeRef,
+        request: Request,
+        tell: Option<Tell>,
+    ) -> Later<Result<Reply, Failure>> {
+        self.carry_out(access, Asked { of: Some(node), request }, tell)
+    }
 }
 
 /// What a request is called, without anything that it says: that may be secret.
-fn word_of(request: &Request) -> String {
+pub(super) fn word_of(request: &Request) -> String {
     struct FirstWord(String);
     impl fmt::Write for FirstWord {
         fn write_str(&mut self, text: &str) -> fmt::Result {

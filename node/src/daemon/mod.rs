@@ -4,6 +4,7 @@
 //! the workers; [`serve`] does that and answers commands until it is told to stop. Everything that
 //! was acknowledged is durable, so stopping is quick and being killed is no different.
 
+pub mod asking;
 mod choices;
 pub mod data;
 mod downloads;
@@ -59,6 +60,7 @@ use tokio::{
 use tracing::{debug, error, info, warn};
 
 use self::{
+    asking::Asking,
     data::DataDir,
     http::{Behind, server::Listening},
     hurt::Hurt,
@@ -93,6 +95,9 @@ use crate::{
 /// Bulk streams that wait to be served.
 const BULK_WAITING_MAX: usize = 64;
 
+/// Streams on which members ask that wait to be heard.
+const ASKS_WAITING_MAX: usize = 64;
+
 /// Bulk streams served at once.
 const BULK_SERVED_MAX: usize = 32;
 
@@ -104,6 +109,7 @@ pub struct Daemon {
     node: Arc<Node>,
     server: Server,
     http: Option<Listening>,
+    asks: mpsc::Receiver<(NodeId, BulkStream)>,
     stop: Cancel,
     tasks: JoinSet<()>,
 }
@@ -142,7 +148,8 @@ pub async fn start(config: &Config) -> Result<Daemon, Failure> {
     let transfers = Transfers::open(Arc::clone(&db), &data.path().join("transfers"))
         .map_err(|error| failed(&error))?;
     let (bulk, bulk_streams) = mpsc::channel(BULK_WAITING_MAX);
-    let mesh = start_mesh(config, &name, &secret, &db, bulk).await?;
+    let (serve_asks, asks) = mpsc::channel(ASKS_WAITING_MAX);
+    let mesh = start_mesh(config, &name, &secret, &db, Streams { bulk, asks: serve_asks }).await?;
     let server = Server::bind(&config.socket)
         .await
         .map_err(|error| Failure::caused(FailureCode::Busy, "cannot start the daemon", &error))?;
@@ -167,6 +174,7 @@ pub async fn start(config: &Config) -> Result<Daemon, Failure> {
         keeping: Keeping::default(),
         numbers,
         api_keys: Arc::new(api_keys.telling(&news)),
+        asking: Asking::default(),
         http: http.as_ref().map(|listening| listening.address.clone()),
         yunohost: KnownYunohost::default(),
         http_answers: HttpAnswers::default(),
@@ -177,7 +185,7 @@ pub async fn start(config: &Config) -> Result<Daemon, Failure> {
     let tasks = start_workers(&node, bulk_streams, &stop);
     let address = node.http.as_deref().unwrap_or("nowhere");
     info!(node.name = node.name, node.id = %node.id().short(), http = address, "the daemon is up");
-    Ok(Daemon { node, server, http, stop, tasks })
+    Ok(Daemon { node, server, http, asks, stop, tasks })
 }
 
 fn agent(config: &Config) -> Arc<dyn Agent> {
@@ -226,7 +234,10 @@ impl Daemon {
                 stop.clone(),
             ))
         });
+        let asked = tokio::spawn(asking::serve(Arc::clone(&answers), self.asks, stop.clone()));
         self.server.serve(answers, stop).await;
+        // As of HTTP, below.
+        drop(asked.await);
         if let Some(http) = http {
             // A panic there is in the log already.
             drop(http.await);
@@ -316,6 +327,12 @@ fn name(db: &Db, config: &Config) -> Result<String, crate::db::DbError> {
     Ok(name)
 }
 
+/// Where streams go that members open.
+struct Streams {
+    bulk: mpsc::Sender<(NodeId, BulkStream)>,
+    asks: mpsc::Sender<(NodeId, BulkStream)>,
+}
+
 /// Starts the mesh; where nobody chose the port and it is taken, on any free one, because many
 /// nodes may run on one machine.
 async fn start_mesh(
@@ -323,14 +340,15 @@ async fn start_mesh(
     name: &str,
     secret: &protocol::key::NodeSecret,
     db: &Arc<Db>,
-    bulk: mpsc::Sender<(NodeId, BulkStream)>,
+    streams: Streams,
 ) -> Result<Mesh, Failure> {
     let with = |listen: Vec<Multiaddr>| MeshConfig {
         secret: secret.clone(),
         name: name.to_owned(),
         listen,
         db: Arc::clone(db),
-        serve_bulk: bulk.clone(),
+        serve_bulk: streams.bulk.clone(),
+        serve_asks: streams.asks.clone(),
     };
     let first = Mesh::start(with(config.listen.addresses.clone())).await;
     let result = match first {

@@ -11,6 +11,7 @@ use protocol::{
 };
 
 use super::{
+    asking::Asking,
     data::DataDir,
     hurt::Hurt,
     instances::Instances,
@@ -73,6 +74,8 @@ pub struct Node {
     pub numbers: Arc<Numbers>,
     /// The keys of its HTTP interface.
     pub api_keys: Arc<ApiKeys>,
+    /// Places of requests to other members.
+    pub asking: Asking,
     /// Where it serves HTTP, as people write it.
     pub http: Option<String>,
     /// The `YunoHost` that runs here.

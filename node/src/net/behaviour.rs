@@ -43,6 +43,7 @@ pub(super) struct MemberProtocols {
     pub(super) gossip: Gossip,
     pub(super) control: Exchange,
     pub(super) bulk: bulk::Behaviour,
+    pub(super) ask: bulk::Behaviour,
 }
 
 impl Protocols {
@@ -75,6 +76,7 @@ impl MemberProtocols {
             gossip: gossip(&names),
             control: control.exchange(names.control, ProtocolSupport::Full),
             bulk: bulk::Behaviour::new(names.bulk),
+            ask: bulk::Behaviour::new(names.ask),
         }
     }
 }

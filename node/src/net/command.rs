@@ -11,7 +11,7 @@ use protocol::NodeId;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    bulk::{OpenError, Opener},
+    bulk::{OpenError, Opener, Use},
     dial::Dial,
     error::NetError,
     event::{GossipId, NetEvent, Verdict},
@@ -31,7 +31,7 @@ pub(super) enum Command {
     Gossip { bytes: Vec<u8>, done: Done },
     GossipVerdict { id: GossipId, verdict: Verdict, done: Done },
     HangUp { peer: NodeId, done: Done },
-    OpenBulk { peer: NodeId, opener: Opener },
+    Open { peer: NodeId, to: Use, opener: Opener },
     Shutdown { done: oneshot::Sender<()> },
 }
 
@@ -53,9 +53,10 @@ impl Service {
                 drop(done.send(Ok(())));
             }
             Command::HangUp { peer, done } => drop(done.send(self.hang_up(peer))),
-            Command::OpenBulk { peer, opener } => match peer_id(&peer) {
-                Some(id) => self.members_mut().bulk.open(id, opener),
-                None => drop(opener.send(Err(OpenError::NotConnected))),
+            Command::Open { peer, to, opener } => match (peer_id(&peer), to) {
+                (Some(id), Use::Bulk) => self.members_mut().bulk.open(id, opener),
+                (Some(id), Use::Ask) => self.members_mut().ask.open(id, opener),
+                (None, _) => drop(opener.send(Err(OpenError::NotConnected))),
             },
             Command::Shutdown { done } => self.stopping = Some(done),
         }

@@ -139,6 +139,12 @@ pub enum NetError {
         #[source]
         source: io::Error,
     },
+    /// The peer does not know the protocol.
+    #[error("node {} does not know this: its program is older", .peer.short())]
+    Unknown {
+        /// Who.
+        peer: NodeId,
+    },
     /// No address led to the peer.
     #[error("cannot reach node {}: {reason}", .peer.short())]
     Unreachable {

@@ -71,6 +71,13 @@ pub enum NetEvent {
         /// The stream.
         stream: BulkStream,
     },
+    /// A member opened a stream for a request.
+    Ask {
+        /// Who.
+        from: NodeId,
+        /// The stream.
+        stream: BulkStream,
+    },
 }
 
 /// One gossip message as it came from one peer.

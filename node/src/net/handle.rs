@@ -1,6 +1,6 @@
 //! The driver's side of the network: a cheap, clonable handle.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, io, time::Duration};
 
 use libp2p::Multiaddr;
 use protocol::{
@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    bulk::{BulkStream, OpenError, greet},
+    bulk::{BulkStream, OpenError, Use, greet},
     command::Command,
     error::{NetError, Refusal},
     event::{GossipId, Verdict},
@@ -120,10 +120,22 @@ impl NetHandle {
     /// # Errors
     /// When the peer is not connected, refuses, or is silent.
     pub async fn open_bulk(&self, peer: NodeId) -> Result<BulkStream, NetError> {
+        self.open(peer, Use::Bulk).await
+    }
+
+    /// Opens a stream for one request; returns when the peer's driver has its end in its queue.
+    ///
+    /// # Errors
+    /// As [`NetHandle::open_bulk`]; at once when the peer does not take requests.
+    pub async fn open_ask(&self, peer: NodeId) -> Result<BulkStream, NetError> {
+        self.open(peer, Use::Ask).await
+    }
+
+    async fn open(&self, peer: NodeId, to: Use) -> Result<BulkStream, NetError> {
         let tries = async {
             let mut wait = RETRY_WAIT_MIN;
             loop {
-                match self.try_open_bulk(peer).await {
+                match self.try_open(peer, to).await {
                     Err(
                         NetError::Refused { refusal: Refusal::Busy, .. } | NetError::Broken { .. },
                     ) => pause(&mut wait).await,
@@ -134,12 +146,15 @@ impl NetHandle {
         timeout(BULK_OPEN_TIME_MAX, tries).await.map_err(|_| NetError::Timeout { peer })?
     }
 
-    async fn try_open_bulk(&self, peer: NodeId) -> Result<BulkStream, NetError> {
+    async fn try_open(&self, peer: NodeId, to: Use) -> Result<BulkStream, NetError> {
         let (opener, opened) = oneshot::channel();
-        self.command(Command::OpenBulk { peer, opener }).await?;
+        self.command(Command::Open { peer, to, opener }).await?;
         let stream = match opened.await {
             Ok(Ok(stream)) => stream,
             Ok(Err(OpenError::Crowded)) => return Err(NetError::Crowded { peer }),
+            Ok(Err(OpenError::Io(source))) if source.kind() == io::ErrorKind::Unsupported => {
+                return Err(NetError::Unknown { peer });
+            }
             Ok(Err(OpenError::Io(source))) => return Err(NetError::Broken { peer, source }),
             // The connection went away, or the network did.
             Ok(Err(OpenError::NotConnected)) | Err(_) => {

@@ -37,6 +37,7 @@ pub(super) fn keypair(secret: &NodeSecret) -> identity::Keypair {
 pub(super) struct MeshProtocols {
     pub(super) control: StreamProtocol,
     pub(super) bulk: StreamProtocol,
+    pub(super) ask: StreamProtocol,
     pub(super) gossip: String,
     pub(super) topic: String,
     pub(super) version: String,
@@ -51,6 +52,7 @@ impl MeshProtocols {
         Self {
             control: protocol("control"),
             bulk: protocol("bulk"),
+            ask: protocol("ask"),
             gossip: name("gossip"),
             topic: name("records"),
             version: name("mesh"),

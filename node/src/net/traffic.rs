@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{
     behaviour::MemberProtocolsEvent,
-    bulk::{Inbound, accept},
+    bulk::{Inbound, Use, accept},
     error::{NetError, Refusal},
     event::{GossipId, NetEvent, Verdict},
     frame::{Answer, Request},
@@ -37,7 +37,8 @@ impl Service {
             MemberProtocolsEvent::Identify(event) => self.on_identify(&event),
             MemberProtocolsEvent::Gossip(event) => self.on_gossip(event),
             MemberProtocolsEvent::Control(event) => self.on_control(event),
-            MemberProtocolsEvent::Bulk(inbound) => self.on_bulk(inbound),
+            MemberProtocolsEvent::Bulk(inbound) => self.on_stream(Use::Bulk, inbound),
+            MemberProtocolsEvent::Ask(inbound) => self.on_stream(Use::Ask, inbound),
         }
     }
 
@@ -113,7 +114,7 @@ impl Service {
         if taken { Ok(()) } else { Err(Refusal::Busy) }
     }
 
-    fn on_bulk(&mut self, Inbound { peer, stream }: Inbound) {
+    fn on_stream(&mut self, to: Use, Inbound { peer, stream }: Inbound) {
         let Some(from) = self.member(&peer) else { return };
         if self.greetings.len() >= BULK_GREETING_MAX || self.events.has_backlog() {
             // The opener sees the stream end and tries again.
@@ -124,7 +125,11 @@ impl Service {
         let greeting = async move {
             let place = async { events.reserve().await.ok() };
             if let Some((place, stream)) = accept(stream, place).await? {
-                place.send(NetEvent::Bulk { from, stream }.into());
+                let event = match to {
+                    Use::Bulk => NetEvent::Bulk { from, stream },
+                    Use::Ask => NetEvent::Ask { from, stream },
+                };
+                place.send(event.into());
             }
             std::io::Result::Ok(())
         };

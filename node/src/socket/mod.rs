@@ -1,4 +1,5 @@
-//! The Unix socket between the daemon and the commands of this machine.
+//! The Unix socket between the daemon and the commands of this machine, and what it shares with
+//! others who ask: HTTP clients, and members over the mesh.
 //!
 //! The daemon [`Server::bind`]s `control.sock` in its data folder and answers each connection's one
 //! request through its [`Handler`]. Only root and the daemon's own user are heard: the file's mode
@@ -14,6 +15,7 @@ mod address;
 mod bound;
 mod cancel;
 mod client;
+mod converse;
 mod events;
 mod frames;
 mod server;
@@ -21,14 +23,19 @@ mod work;
 
 use std::future::Future;
 
-use protocol::control::{Failure, Reply, Request};
+use protocol::{
+    NodeId,
+    control::{Failure, NodeRef, Reply, Request},
+};
 
 pub use address::{AddressError, SOCKET_FILE};
 pub use bound::ServerError;
 pub(crate) use bound::{Bound, SocketFile};
 pub use cancel::{Cancel, CancelSwitch};
 pub use client::{ClientError, ask};
+pub(crate) use converse::{Listening, Patience, answer, hear, not_understood, put, tell_end};
 pub use events::EventSink;
+pub(crate) use frames::{FrameError, Waits};
 pub(crate) use server::STOP_WAIT;
 pub use server::{CONNECTIONS_MAX, Server};
 pub(crate) use work::{Work, validate};
@@ -54,6 +61,8 @@ pub enum Caller {
     },
     /// A client of the HTTP interface.
     Http(HttpCaller),
+    /// Another member of the mesh, as the transport knows it.
+    Node(NodeId),
 }
 
 /// What answers requests: the daemon.
@@ -63,6 +72,16 @@ pub trait Handler: Send + Sync + 'static {
     fn handle(
         &self,
         caller: Caller,
+        request: Request,
+        events: EventSink,
+    ) -> impl Future<Output = Result<Reply, Failure>> + Send;
+
+    /// Has another member carry it out, as [`Handler::handle`] otherwise. It is dropped half-way
+    /// when the daemon ends: what changes something goes on there.
+    fn pass_on(
+        &self,
+        caller: Caller,
+        node: NodeRef,
         request: Request,
         events: EventSink,
     ) -> impl Future<Output = Result<Reply, Failure>> + Send;

@@ -1,13 +1,9 @@
 //! The daemon's side of the socket.
 
-use std::{io, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use protocol::control::{
-    AskFrame, CONTROL_FRAME_BYTES_MAX, EndFrame, Failure, FailureCode, REQUEST_BYTES_MAX, Reply,
-    Request, TellFrame,
-};
+use protocol::control::{Asked, Failure, FailureCode};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::UnixStream,
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
@@ -16,10 +12,10 @@ use tokio::{
 use tracing::{debug, warn};
 
 use super::{
-    Caller, Cancel, CancelSwitch, Handler,
+    Caller, Cancel, Handler,
     bound::{Bound, ServerError},
-    events::EventSource,
-    frames::{self, FrameError},
+    converse::{self, Patience},
+    frames::Waits,
     work::{self, Work},
 };
 
@@ -35,6 +31,14 @@ const REQUEST_WAIT: Duration = Duration::from_secs(10);
 /// How long a caller may take to read its answer, once there is one: it may be a stopped terminal,
 /// and its place is wanted again.
 const ANSWER_WAIT: Duration = Duration::from_secs(600);
+
+/// Callers of this machine: people at terminals, and programs that wait for them.
+const PATIENCE: Patience = Patience {
+    request: Waits { first: Some(REQUEST_WAIT), rest: Some(REQUEST_WAIT) },
+    event: None,
+    answer: ANSWER_WAIT,
+    alive_every: None,
+};
 
 /// How long requests may take to end when the daemon stops.
 pub(crate) const STOP_WAIT: Duration = Duration::from_secs(10);
@@ -106,15 +110,20 @@ impl Connection {
         handler: Arc<H>,
         place: Option<OwnedSemaphorePermit>,
     ) {
-        let end = match self.admit(&mut stream, place.is_some()).await {
-            Ok((caller, request)) => match self.run(&mut stream, handler, caller, request).await {
-                Ok(end) => end,
-                Err(error) => return debug!(%error, "the caller has gone before its answer"),
-            },
+        let (caller, asked) = match self.admit(&mut stream, place.is_some()).await {
+            Ok(admitted) => admitted,
             Err(None) => return,
-            Err(Some(failure)) => Err(failure),
+            Err(Some(failure)) => {
+                if let Err(error) = converse::tell_end(&mut stream, Err(failure), &PATIENCE).await {
+                    debug!(%error, "the caller has gone before its answer");
+                }
+                return;
+            }
         };
-        if let Err(error) = in_time(tell_end(&mut stream, end)).await {
+        let work = Work::start(handler, caller, asked, self.stop, ());
+        let (mut reader, mut writer) = stream.split();
+        let told = converse::answer(&mut reader, &mut writer, work, &PATIENCE).await;
+        if let Err(error) = told {
             debug!(%error, "the caller has gone before its answer");
         }
     }
@@ -124,7 +133,7 @@ impl Connection {
         &self,
         stream: &mut UnixStream,
         has_place: bool,
-    ) -> Result<(Caller, Request), Option<Failure>> {
+    ) -> Result<(Caller, Asked), Option<Failure>> {
         let peer = stream.peer_cred().map_err(|_| None)?;
         if peer.uid() != 0 && peer.uid() != self.owner_uid {
             warn!(peer.uid = peer.uid(), "refused a caller on the control socket");
@@ -133,90 +142,10 @@ impl Connection {
         if !has_place {
             return Err(Some(crowded()));
         }
-        let read = frames::read(stream, "request", REQUEST_BYTES_MAX);
-        let request = match timeout(REQUEST_WAIT, read).await {
-            Ok(Ok(AskFrame::Request(request))) => *request,
-            Ok(Ok(AskFrame::Cancel) | Err(FrameError::Gone)) => return Err(None),
-            Ok(Err(error)) => return Err(Some(not_understood(&error))),
-            Err(_) => return Err(None),
-        };
-        work::validate(&request).map_err(Some)?;
-        Ok((Caller::Local { uid: peer.uid(), pid: peer.pid() }, request))
-    }
-
-    /// The handler works in a task of its own, so that a caller who stops reading stops nothing.
-    async fn run<H: Handler>(
-        &self,
-        stream: &mut UnixStream,
-        handler: Arc<H>,
-        caller: Caller,
-        request: Request,
-    ) -> Result<Result<Reply, Failure>, FrameError> {
-        let mut work = Work::start(handler, caller, request, self.stop.clone(), ());
-        let (mut reader, mut writer) = stream.split();
-        let (finish, finished) = CancelSwitch::new();
-        let source = work.events();
-        let mut told = Box::pin(tell_events(&mut writer, &source, finished));
-        let mut heard = Box::pin(hear(&mut reader, work.switch()));
-        let (mut listening, mut telling) = (true, None);
-        let result = loop {
-            tokio::select! {
-                result = work.end() => break result,
-                result = &mut told, if telling.is_none() => telling = Some(result),
-                () = &mut heard, if listening => {
-                    listening = false;
-                    work.caller_has_gone();
-                }
-            }
-        };
-        finish.cancel();
-        match telling {
-            Some(result) => result?,
-            None => in_time(told).await?,
-        }
-        Ok(result)
-    }
-}
-
-/// Passes events on until the work is finished and all is told, or the caller takes no more.
-async fn tell_events(
-    writer: &mut (impl AsyncWrite + Unpin),
-    source: &EventSource,
-    finished: Cancel,
-) -> Result<(), FrameError> {
-    loop {
-        let event = tokio::select! {
-            biased;
-            event = source.next() => event,
-            () = finished.wait() => return Ok(()),
-        };
-        frames::write(writer, &TellFrame::Event(event), CONTROL_FRAME_BYTES_MAX).await?;
-    }
-}
-
-/// Listens for a cancel; returns when the caller has gone or talks nonsense.
-async fn hear(reader: &mut (impl AsyncRead + Unpin), switch: CancelSwitch) {
-    while let Ok(AskFrame::Cancel) = frames::read(reader, "frame", REQUEST_BYTES_MAX).await {
-        switch.cancel();
-    }
-}
-
-async fn in_time(told: impl Future<Output = Result<(), FrameError>>) -> Result<(), FrameError> {
-    let late = |_| FrameError::Io(io::ErrorKind::TimedOut.into());
-    timeout(ANSWER_WAIT, told).await.map_err(late)?
-}
-
-async fn tell_end(stream: &mut UnixStream, end: Result<Reply, Failure>) -> Result<(), FrameError> {
-    let frame = TellFrame::End(EndFrame::from(end));
-    match frames::write(stream, &frame, CONTROL_FRAME_BYTES_MAX).await {
-        Err(FrameError::TooLarge { bytes, .. }) => {
-            let why = format!("the answer has {bytes} bytes");
-            let failure = Failure::new(FailureCode::Internal, "cannot answer", why)
-                .hint("ask for less at a time");
-            let frame = TellFrame::End(EndFrame::Failure(failure));
-            frames::write(stream, &frame, CONTROL_FRAME_BYTES_MAX).await
-        }
-        result => result,
+        let asked = converse::hear(stream, &PATIENCE.request).await;
+        let asked = asked.map_err(|error| converse::not_understood(&error))?;
+        work::validate(&asked.request).map_err(Some)?;
+        Ok((Caller::Local { uid: peer.uid(), pid: peer.pid() }, asked))
     }
 }
 
@@ -229,10 +158,4 @@ fn stranger(uid: u32) -> Failure {
 fn crowded() -> Failure {
     let why = format!("{CONNECTIONS_MAX} other requests are at work");
     Failure::new(FailureCode::Busy, "cannot do what was asked", why).hint("try again later")
-}
-
-fn not_understood(error: &FrameError) -> Failure {
-    let what = "the daemon does not understand what was asked";
-    Failure::caused(FailureCode::Invalid, what, error)
-        .hint("after an upgrade, restart the daemon so that both have the same version")
 }

@@ -5,7 +5,7 @@ use std::{
 };
 
 use protocol::control::{
-    AskFrame, CONTROL_FRAME_BYTES_MAX, EndFrame, Event, Failure, FailureCode, Progress,
+    AskFrame, Asked, CONTROL_FRAME_BYTES_MAX, EndFrame, Event, Failure, FailureCode, Progress,
     REQUEST_BYTES_MAX, RawPath, Reply, Request, TellFrame, Ticket,
 };
 use tokio::{
@@ -63,6 +63,21 @@ impl Handler for Recorder {
         self.ended.notify_one();
         result
     }
+
+    async fn pass_on(
+        &self,
+        _: Caller,
+        node: NodeRef,
+        _: Request,
+        events: EventSink,
+    ) -> Result<Reply, Failure> {
+        self.began.notify_one();
+        events.line(format!("asking {node}"));
+        if let Some(go) = &self.go {
+            drop(go.acquire().await);
+        }
+        Err(Failure::new(FailureCode::Unreachable, format!("cannot ask {node}"), "it is asleep"))
+    }
 }
 
 struct Daemon {
@@ -103,7 +118,8 @@ impl Daemon {
 
 async fn end(stream: &mut UnixStream) -> Result<Reply, Failure> {
     loop {
-        let frame = frames::read(stream, "answer", CONTROL_FRAME_BYTES_MAX).await.unwrap();
+        let frame =
+            frames::read(stream, "answer", CONTROL_FRAME_BYTES_MAX, &Waits::FOREVER).await.unwrap();
         if let TellFrame::End(end) = frame {
             return end.into();
         }
@@ -153,6 +169,27 @@ async fn a_cancel_reaches_the_work_and_its_answer_comes_back() {
         switch.cancel();
     });
     assert_eq!(answer.await.unwrap().unwrap_err().code, FailureCode::Cancelled);
+}
+
+#[tokio::test]
+async fn what_is_asked_of_another_member_is_passed_on_and_left_alone_when_the_daemon_stops() {
+    let tom: NodeRef = "tom".parse().unwrap();
+    let asked = || Asked { of: Some(tom.clone()), request: Request::StoreRebuild };
+    let daemon = Daemon::start(None).await;
+    let (socket, never, mut told) = (daemon.socket(), Cancel::never(), Vec::new());
+    let answer = ask(&socket, asked(), &never, |event| told.push(event)).await.unwrap();
+    assert_eq!(answer.unwrap_err().why, "it is asleep");
+    assert_eq!(told, [Event::Line { text: "asking tom".into() }]);
+    assert!(daemon.recorder.seen.lock().unwrap().is_empty(), "it was done here");
+
+    let daemon = Daemon::start(Some(Semaphore::new(0))).await;
+    let mut stream = UnixStream::connect(daemon.socket()).await.unwrap();
+    frames::write(&mut stream, &AskFrame::from(asked()), REQUEST_BYTES_MAX).await.unwrap();
+    daemon.recorder.began.notified().await;
+    daemon.stop.cancel();
+    let failure = end(&mut stream).await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::Cancelled);
+    assert!(failure.why.contains("goes on"), "{failure}");
 }
 
 #[tokio::test]

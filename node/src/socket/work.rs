@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use protocol::control::{Failure, FailureCode, Reply, Request};
+use protocol::control::{Asked, Failure, FailureCode, Reply, Request};
 use tokio::task::JoinHandle;
 
 use super::{Caller, Cancel, CancelSwitch, EventSink, Handler, events::EventSource};
@@ -39,23 +39,31 @@ impl Work {
     pub(crate) fn start<H: Handler>(
         handler: Arc<H>,
         caller: Caller,
-        request: Request,
+        asked: impl Into<Asked>,
         stop: Cancel,
         held: impl Send + 'static,
     ) -> Self {
         let (switch, cancel) = CancelSwitch::new();
         let (sink, events) = EventSink::new(cancel);
+        let Asked { of, request } = asked.into();
         let ends_with_caller = request.ends_with_its_caller();
         let stopped = switch.clone();
         let task = tokio::spawn(async move {
             let _held = held;
-            let work = handler.handle(caller, request, sink);
-            tokio::pin!(work);
+            let Some(node) = of else {
+                let work = handler.handle(caller, request, sink);
+                tokio::pin!(work);
+                tokio::select! {
+                    result = &mut work => return result,
+                    () = stop.wait() => stopped.cancel(),
+                }
+                return work.await;
+            };
+            // That this daemon ends is no reason for the other one to stop.
             tokio::select! {
-                result = &mut work => return result,
-                () = stop.wait() => stopped.cancel(),
+                result = handler.pass_on(caller, node.clone(), request, sink) => result,
+                () = stop.wait() => Err(left_alone(&node)),
             }
-            work.await
         });
         Self { task, events, switch, ends_with_caller }
     }
@@ -99,6 +107,11 @@ impl Work {
         }
         result
     }
+}
+
+fn left_alone(node: &protocol::control::NodeRef) -> Failure {
+    let why = "this daemon is stopping; what was begun there goes on";
+    Failure::new(FailureCode::Cancelled, format!("cannot wait for {node}"), why)
 }
 
 fn broken() -> Failure {

@@ -8,13 +8,14 @@ use std::{
 };
 
 use node::socket::{Caller, CancelSwitch, EventSink, Handler, SOCKET_FILE, Server};
-use protocol::control::{Event, Failure, FailureCode, Reply, Request};
+use protocol::control::{Event, Failure, FailureCode, NodeRef, Reply, Request};
 
 type Answer = (Vec<Event>, Result<Reply, Failure>);
 
 /// The handler. Without an answer in the script it says `Done`; `StoreRebuild` waits for a cancel.
 struct Script {
     seen: Mutex<Vec<Request>>,
+    passed_on: Mutex<Vec<NodeRef>>,
     answers: Mutex<VecDeque<Answer>>,
     began: mpsc::Sender<()>,
 }
@@ -37,6 +38,17 @@ impl Handler for Script {
             }
         }
         result
+    }
+
+    async fn pass_on(
+        &self,
+        caller: Caller,
+        node: NodeRef,
+        request: Request,
+        sink: EventSink,
+    ) -> Result<Reply, Failure> {
+        self.passed_on.lock().unwrap().push(node);
+        self.handle(caller, request, sink).await
     }
 }
 
@@ -86,8 +98,12 @@ impl Daemon {
             .unwrap();
         let server = runtime.block_on(Server::bind(&folder.path().join(SOCKET_FILE))).unwrap();
         let (sender, began) = mpsc::channel();
-        let script =
-            Arc::new(Script { seen: Mutex::default(), answers: Mutex::default(), began: sender });
+        let script = Arc::new(Script {
+            seen: Mutex::default(),
+            passed_on: Mutex::default(),
+            answers: Mutex::default(),
+            began: sender,
+        });
         let (stop, stopped) = CancelSwitch::new();
         runtime.spawn(server.serve(Arc::clone(&script), stopped));
         Self { folder, script, began, _stop: stop, _runtime: runtime }
@@ -116,6 +132,12 @@ impl Daemon {
 
     pub(crate) fn run(&self, line: &str) -> Ended {
         self.command(line).output().unwrap().into()
+    }
+
+    /// To whom something was passed on so far, forgotten afterwards.
+    pub(crate) fn passed_on(&self) -> Vec<String> {
+        let nodes = std::mem::take(&mut *self.script.passed_on.lock().unwrap());
+        nodes.into_iter().map(String::from).collect()
     }
 
     /// All that was asked so far, forgotten afterwards.

@@ -88,6 +88,27 @@ fn every_command_asks_what_it_says() {
 }
 
 #[test]
+fn a_command_goes_to_another_node_when_one_is_named_wherever_that_stands() {
+    let daemon = Daemon::start();
+    let tom = "ab".repeat(32);
+    for line in ["--node tom job show j", "job --node tom show j", "job show j --node tom"] {
+        assert_eq!(asked(&daemon, line), json!({ "job_show": { "job": "j" } }), "{line}");
+        assert_eq!(daemon.passed_on(), ["tom"], "{line}");
+    }
+    let shown = asked(&daemon, &format!("mesh show ann --node {tom}"));
+    assert_eq!(shown, json!({ "mesh_show": { "node": "ann" } }));
+    assert_eq!(daemon.passed_on(), [tom]);
+    asked(&daemon, "status");
+    for line in ["key list", "completions bash", "serve", "demo"] {
+        let ended = daemon.run(&format!("{line} --node tom"));
+        assert_eq!(ended.code, 2, "{line}: {ended:?}");
+        assert!(ended.err.contains("tom") && ended.err.contains("hint: "), "{line}: {ended:?}");
+    }
+    assert_eq!(daemon.run("status --node ../x").code, 2);
+    assert!(daemon.passed_on().is_empty() && daemon.seen().is_empty());
+}
+
+#[test]
 fn keys_are_asked_for_by_name() {
     let daemon = Daemon::start();
     let key = |name: &str, read_only: bool, metrics_only: bool| {

@@ -1,11 +1,12 @@
 //! The frames of a control socket: a length of four bytes, big-endian, and one CBOR value.
 //!
 //! A connection carries one request. The caller sends [`AskFrame::Request`] and perhaps
-//! [`AskFrame::Cancel`]; the node sends events and then one end.
+//! [`AskFrame::Cancel`]; the node sends events and then one end. Members speak the same to each
+//! other over a stream, without [`AskFrame::Of`], and with [`TellFrame::Alive`].
 
 use serde::{Deserialize, Serialize};
 
-use super::{Event, Failure, Reply, Request};
+use super::{Event, Failure, NodeRef, Reply, Request};
 
 /// The largest frame either side may send, bytes: a full page of members with long names fits.
 pub const CONTROL_FRAME_BYTES_MAX: usize = 8 << 20;
@@ -22,8 +23,53 @@ pub const EVENT_BYTES_MAX: usize = 16 << 10;
 pub enum AskFrame {
     /// What is asked.
     Request(Box<Request>),
+    /// What is asked of another member, to which the daemon passes it on. A frame holds one request
+    /// and no frame, so that nothing is passed on twice.
+    Of {
+        /// Which member.
+        node: NodeRef,
+        /// What is asked of it.
+        request: Box<Request>,
+    },
     /// Stop, and answer with what there is.
     Cancel,
+}
+
+/// What is asked, and of whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Another member; none for the node that hears it.
+    pub of: Option<NodeRef>,
+    /// What it is.
+    pub request: Request,
+}
+
+impl From<Request> for Asked {
+    fn from(request: Request) -> Self {
+        Self { of: None, request }
+    }
+}
+
+impl From<Asked> for AskFrame {
+    fn from(Asked { of, request }: Asked) -> Self {
+        let request = Box::new(request);
+        match of {
+            None => Self::Request(request),
+            Some(node) => Self::Of { node, request },
+        }
+    }
+}
+
+impl AskFrame {
+    /// What it asks; none for [`AskFrame::Cancel`].
+    #[must_use]
+    pub fn asked(self) -> Option<Asked> {
+        match self {
+            Self::Request(request) => Some((*request).into()),
+            Self::Of { node, request } => Some(Asked { of: Some(node), request: *request }),
+            Self::Cancel => None,
+        }
+    }
 }
 
 /// From the node.
@@ -32,6 +78,8 @@ pub enum AskFrame {
 pub enum TellFrame {
     /// While it is at work.
     Event(Event),
+    /// It is still at work and has nothing to tell.
+    Alive,
     /// The last frame.
     End(EndFrame),
 }

@@ -23,6 +23,7 @@ mod path;
 mod reply;
 mod request;
 mod restore;
+mod right;
 mod run;
 mod ssh;
 mod status;
@@ -40,7 +41,8 @@ pub use archive::{
 pub use event::{Event, Progress};
 pub use failure::{Failure, FailureCode};
 pub use frame::{
-    AskFrame, CONTROL_FRAME_BYTES_MAX, EVENT_BYTES_MAX, EndFrame, REQUEST_BYTES_MAX, TellFrame,
+    AskFrame, Asked, CONTROL_FRAME_BYTES_MAX, EVENT_BYTES_MAX, EndFrame, REQUEST_BYTES_MAX,
+    TellFrame,
 };
 pub use instance::{
     INSTANCE_JOBS_MAX, INSTANCE_TEXT_BYTES_MAX, INSTANCES_MAX, InstanceAdd, InstanceJob,
@@ -68,6 +70,7 @@ pub use restore::{
     ArchiveExport, ArchiveRestore, CONSENT_CHARS, Component, Exported, Overwrite, RENAMED_MAX,
     RestorePlan, RestoreStep, Restored, StepReport, StepState,
 };
+pub use right::{CHANGE_JOBS, Denied, may_ask, right_of};
 pub use run::{
     Choice, Choices, JobReport, Jobs, NEXT_RUNS_TOLD, RunDetail, RunKind, RunList, RunReport,
     RunState, TRANSCRIPT_LINES_MAX, TranscriptLine, Trigger,

@@ -60,6 +60,21 @@ fn frames_go_both_ways() {
 }
 
 #[test]
+fn a_frame_that_is_to_be_passed_on_holds_a_request_and_never_another_frame() {
+    let node: NodeRef = "tom".parse().unwrap();
+    let asked = Asked { of: Some(node.clone()), request: Request::Workers };
+    let frame = AskFrame::from(asked.clone());
+    assert_eq!(round(&frame).asked(), Some(asked));
+    assert_eq!(AskFrame::from(Asked::from(Request::Workers)).asked().unwrap().of, None);
+    assert_eq!(AskFrame::Cancel.asked(), None);
+    // `{"of": {"node", "request": {"of": …}}}`: there is no such request.
+    let inner = serde_json::to_value(&frame).unwrap();
+    let nested = serde_json::json!({ "of": { "node": node, "request": inner } });
+    let bytes = cbor::encode(&nested);
+    assert!(cbor::decode::<AskFrame>("a frame", &bytes, REQUEST_BYTES_MAX).is_err());
+}
+
+#[test]
 fn what_is_asked_of_instances_goes_both_ways_without_printing_the_key() {
     let key = "5a".repeat(32);
     let add = InstanceAdd {

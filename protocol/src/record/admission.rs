@@ -26,7 +26,7 @@ pub enum Right {
     /// See state, jobs, runs and health.
     #[serde(rename = "see_status")]
     See,
-    /// Run and edit jobs.
+    /// Run jobs, and make the node work otherwise. To change a job needs more than this.
     #[serde(rename = "run_job")]
     Run,
     /// Entrust replicas.
@@ -90,6 +90,11 @@ impl Rights {
     #[must_use]
     pub fn allow(self, right: Right) -> bool {
         self.0 & right.bit() != 0
+    }
+
+    /// Those among them, in the order of [`Right::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Right> {
+        Right::ALL.into_iter().filter(move |right| self.allow(*right))
     }
 
     /// What both allow.

@@ -3,6 +3,7 @@
 mod between;
 mod downloads;
 mod events;
+mod nodes;
 mod proxied;
 mod uploads;
 

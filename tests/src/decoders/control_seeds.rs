@@ -6,9 +6,9 @@ use protocol::{
     JobId, Time, cbor,
     control::{
         ArchiveRef, ArchiveRestore, AskFrame, Choice, Choices, Component, EndFrame, Failure,
-        FailureCode, ForeignAdopt, ForeignArchive, JobEdit, NodeName, Prune, PruneVerdict, Pruned,
-        RawPath, Reply, Request, RestorePlan, RestoreStep, Restored, RunKind, RunList, RunReport,
-        RunState, StepReport, StepState, TellFrame, Trigger,
+        FailureCode, ForeignAdopt, ForeignArchive, JobEdit, NodeName, Page, Prune, PruneVerdict,
+        Pruned, RawPath, Reply, Request, RestorePlan, RestoreStep, Restored, RunKind, RunList,
+        RunReport, RunState, StepReport, StepState, TellFrame, Trigger,
     },
     job::{JobSpec, Name},
 };
@@ -45,7 +45,9 @@ pub(super) fn asked() -> Vec<Vec<u8>> {
         Request::ForeignAdopt(ForeignAdopt { name: name("a"), job: Some(name("b")), wait: true }),
     ];
     let frame = |request| cbor::encode(&AskFrame::Request(Box::new(request)));
-    edits.chain(others).map(frame).collect()
+    let node = "tom".parse().expect("a name");
+    let of = AskFrame::Of { node, request: Box::new(Request::JobList(Page::FIRST)) };
+    edits.chain(others).map(frame).chain([cbor::encode(&of)]).collect()
 }
 
 fn steps() -> Vec<RestoreStep> {
@@ -137,5 +139,5 @@ pub(super) fn told() -> Vec<Vec<u8>> {
         Reply::Foreign(vec![foreign]),
     ];
     let frame = |reply| cbor::encode(&TellFrame::End(EndFrame::Reply(Box::new(reply))));
-    replies.into_iter().map(frame).collect()
+    replies.into_iter().map(frame).chain([cbor::encode(&TellFrame::Alive)]).collect()
 }

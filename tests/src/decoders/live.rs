@@ -2,7 +2,9 @@
 
 use protocol::{
     ArchiveId, JobId, MeshId, NodeId, OrderId, Time, cbor,
-    control::{AskFrame, CONTROL_FRAME_BYTES_MAX, REQUEST_BYTES_MAX, RawPath, TellFrame},
+    control::{
+        AskFrame, Asked, CONTROL_FRAME_BYTES_MAX, REQUEST_BYTES_MAX, RawPath, TellFrame, right_of,
+    },
     fetch::wire::{Frame as BulkFrame, HEADER_BYTES, Header, Kind},
     key::Purpose,
     membership::{
@@ -166,9 +168,9 @@ pub(super) fn ask_frame(bytes: &[u8]) {
     let again: AskFrame = cbor::decode("a request", &cbor::encode(&frame), usize::MAX)
         .expect("what is written can be read");
     assert_eq!(again, frame);
-    if let AskFrame::Request(request) = frame {
+    if let Some(Asked { request, .. }) = frame.asked() {
         let _ = (request.validate().map_err(|error| error.to_string()), format!("{request:?}"));
-        let _ = request.ends_with_its_caller();
+        let _ = (request.ends_with_its_caller(), request.only_looks(), right_of(&request));
     }
 }
 

@@ -24,6 +24,11 @@ const ABOUT: &str = "Everything that a node of backupmanager does can be asked f
     `OPTIONS` is 204 with `Allow`. A refusal is always of the same shape: `error` for programs, \
     `message` for people, and often a `hint`.";
 
+/// What can be asked of another member of the mesh.
+const OTHERS: &str = "Another member of the mesh, as far as it lets this node: jobs, runs, archives \
+    without their files, restores, transfers, instances, nodes, workers, the store. Anything else is \
+    501 there.";
+
 /// Headers that come with a refusal.
 const HEADERS: [(u16, &str, &str); 2] = [
     (401, "WWW-Authenticate", "The name of the header with the key."),
@@ -69,7 +74,14 @@ pub(super) fn of(groups: Vec<Group>) -> Document {
             "description": ABOUT,
             "license": { "name": "AGPL-3.0-or-later", "identifier": "AGPL-3.0-or-later" },
         },
-        "servers": [{ "url": BASE }],
+        "servers": [
+            { "url": BASE, "description": "This node." },
+            {
+                "url": format!("{BASE}/nodes/{{node}}"),
+                "description": OTHERS,
+                "variables": { "node": { "default": "tom", "description": "Its name or id." } },
+            },
+        ],
         "security": [{ "key": [] }],
         "tags": tags,
         "paths": paths,

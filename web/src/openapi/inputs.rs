@@ -2,6 +2,7 @@
 
 use axum::{extract::Request, http::Method};
 use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 
 use super::Op;
 use crate::{
@@ -12,6 +13,9 @@ use crate::{
 
 /// An argument of a handler.
 pub(crate) trait Input {
+    /// Whether it reads the query.
+    const QUERY: bool = false;
+
     /// Says what it takes of a request.
     fn describe(op: &mut Op<'_>);
 }
@@ -35,18 +39,22 @@ impl<T: JsonSchema> Input for Args<T> {
 }
 
 impl<T: JsonSchema> Input for Params<T> {
+    const QUERY: bool = true;
+
     fn describe(op: &mut Op<'_>) {
         op.take_query::<T>();
     }
 }
 
 impl Input for Pairs {
+    const QUERY: bool = true;
+
     fn describe(op: &mut Op<'_>) {
         op.take_pairs();
     }
 }
 
-impl<T: JsonSchema> Input for Json<T> {
+impl<T: JsonSchema + DeserializeOwned> Input for Json<T> {
     fn describe(op: &mut Op<'_>) {
         op.take_json::<T>();
     }
@@ -60,6 +68,9 @@ impl Input for Request {
 
 /// All arguments of a handler, as axum tells them: behind a mark of its own.
 pub(crate) trait Inputs {
+    /// Whether one of them reads the query.
+    const QUERY: bool;
+
     /// Says what they take of a request.
     fn describe(op: &mut Op<'_>);
 }
@@ -67,6 +78,8 @@ pub(crate) trait Inputs {
 macro_rules! inputs {
     ($($input:ident)*) => {
         impl<M, $($input: Input),*> Inputs for (M, $($input,)*) {
+            const QUERY: bool = $($input::QUERY)||*;
+
             fn describe(op: &mut Op<'_>) {
                 $($input::describe(op);)*
             }

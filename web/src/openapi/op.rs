@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -158,6 +159,13 @@ impl<'a> Op<'a> {
         self
     }
 
+    /// Its body cannot be left out, although each of its keys can.
+    #[must_use]
+    pub(crate) fn needs_body(mut self) -> Self {
+        self.body.iter_mut().for_each(|body| body["required"] = true.into());
+        self
+    }
+
     /// It takes a body of this type that is no JSON.
     #[must_use]
     pub(crate) fn takes(mut self, media: &str, schema: Value, about: &str) -> Self {
@@ -207,10 +215,12 @@ impl<'a> Op<'a> {
         self.pairs = true;
     }
 
-    pub(super) fn take_json<T: JsonSchema>(&mut self) {
+    pub(super) fn take_json<T: JsonSchema + DeserializeOwned>(&mut self) {
         self.fails.extend([400, 408, 413, 415]);
         let schema = self.schemas.asked::<T>();
-        self.body = Some(json!({ "content": { JSON: { "schema": schema } } }));
+        // Without a body it is read as an object without keys.
+        let needed = serde_json::from_str::<T>("{}").is_err();
+        self.body = Some(json!({ "required": needed, "content": { JSON: { "schema": schema } } }));
     }
 
     pub(super) fn take_all(&mut self) {

@@ -1,9 +1,9 @@
 //! Routes and their descriptions, which come together only.
 
-use axum::{Router, handler::Handler, routing};
+use axum::{Router, extract::Request, handler::Handler, middleware::map_request, routing};
 
 use super::{Op, inputs::Inputs};
-use crate::State;
+use crate::{ApiError, State};
 
 /// Says what an operation is, once somebody asks.
 pub(super) type Describe = Box<dyn for<'a> FnOnce(Op<'a>) -> Op<'a>>;
@@ -56,7 +56,9 @@ macro_rules! methods {
             H: Handler<T, State>,
             T: Inputs + 'static,
         {
-            self.router = self.router.route(path, routing::$method(handler));
+            let route = routing::$method(handler);
+            let route = if T::QUERY { route } else { route.route_layer(map_request(no_query)) };
+            self.router = self.router.route(path, route);
             let describe: Describe = Box::new(move |mut op| {
                 T::describe(&mut op);
                 describe(op)
@@ -69,6 +71,14 @@ macro_rules! methods {
             self
         }
     )*};
+}
+
+/// A parameter that nobody reads is a mistake: who sends `dry_run` means it.
+async fn no_query(request: Request) -> Result<Request, ApiError> {
+    match request.uri().query() {
+        None | Some("") => Ok(request),
+        Some(_) => Err(ApiError::invalid("there are no parameters here")),
+    }
 }
 
 impl Routes {

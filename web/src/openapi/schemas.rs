@@ -212,6 +212,9 @@ fn never_null(mut schema: Value) -> Value {
             keys.insert("type".to_owned(), one);
         }
     }
+    if let Some(words) = keys.get_mut("enum").and_then(Value::as_array_mut) {
+        words.retain(|word| !word.is_null());
+    }
     if let Some(ways) = keys.get_mut("anyOf").and_then(Value::as_array_mut) {
         ways.retain(|way| way["type"] != "null");
         if let [Value::Object(one)] = &ways[..] {

@@ -28,12 +28,16 @@ pub(super) fn routes() -> Routes {
     Routes::of("Jobs", "What is backed up, and when.")
         .arg("id", "The number of the job.")
         .get("/jobs", "All jobs.", list, |op| op.lists::<Jobs>())
-        .post("/jobs", "Make a job.", add, |op| op.answers::<Detail>(201).located().fails(&[409]))
+        .post("/jobs", "Make a job.", add, |op| {
+            op.answers::<Detail>(201).located().fails(&[409, 501, 502])
+        })
         .get("/jobs/{id}", "One job, with all that it says.", show, |op| {
             op.answers::<Detail>(200)
                 .about("A key that may only look sees no values of variables of commands.")
         })
-        .put("/jobs/{id}", "Change a job.", edit, |op| op.answers::<Detail>(200).fails(&[409]))
+        .put("/jobs/{id}", "Change a job.", edit, |op| {
+            op.answers::<Detail>(200).fails(&[409, 501, 502])
+        })
         .delete("/jobs/{id}", "Remove a job; its archives stay.", remove, |op| {
             op.answers::<Gone>(200).fails(&[409])
         })

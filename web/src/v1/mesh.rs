@@ -6,7 +6,7 @@ use axum::{http::StatusCode, response::Response};
 use protocol::{
     NodeId,
     control::{
-        Connection, MemberReport, Reply, Request, Right, Role, StoreStats, WorkerReport,
+        Connection, MemberReport, NodeRef, Reply, Request, Right, Role, StoreStats, WorkerReport,
         WorkerState,
     },
 };
@@ -17,13 +17,16 @@ use crate::{
     ApiError, answer,
     openapi::Routes,
     state::Asker,
+    take::Args,
     view::{Iso, ProgressView, iso, iso_or_none},
 };
 
 /// The routes of this file.
 pub(super) fn routes() -> Routes {
     Routes::of("Node", "What else there is to look at.")
+        .arg("name", "The node: its name or id.")
         .get("/nodes", "The members of the mesh.", nodes, |op| op.lists::<Nodes>())
+        .get("/nodes/{name}", "One member of the mesh.", node, |op| op.answers::<Node>(200))
         .get("/workers", "What the long-lived activities do.", workers, |op| {
             op.answers::<Workers>(200)
         })
@@ -90,6 +93,13 @@ impl From<MemberReport> for Node {
             words: member.words,
         }
     }
+}
+
+async fn node(asker: Asker, Args(node): Args<NodeRef>) -> Result<Response, ApiError> {
+    let Reply::Member(report) = asker.ask(Request::MeshShow { node }).await? else {
+        return Err(ApiError::unexpected("member"));
+    };
+    Ok(answer::json(StatusCode::OK, &Node::from(report)))
 }
 
 async fn workers(asker: Asker) -> Result<Response, ApiError> {

@@ -46,12 +46,15 @@ struct Body {
     mode: TransferMode,
 }
 
+/// What JSON can say of whole numbers without losing any.
+const INSTANCE_ID_MAX: u64 = 1 << 53;
+
 /// 000's ids are numbers, and ours may be written as one too.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(rename = "InstanceName")]
 enum Instance {
-    Id(u64),
+    Id(#[schemars(range(max = INSTANCE_ID_MAX))] u64),
     Name(Name),
 }
 
@@ -63,6 +66,7 @@ async fn start(
 ) -> Result<Response, ApiError> {
     let instance = match body.instance {
         Instance::Name(name) => name,
+        Instance::Id(INSTANCE_ID_MAX..) => return Err(unknown()),
         Instance::Id(id) => id.to_string().parse().map_err(|_| unknown())?,
     };
     let archive = ArchiveRef { name, node_of: of.node_of };

@@ -12,9 +12,6 @@ use serde_json::{Map, Value};
 use super::{Iso, RunView, iso};
 use crate::Access;
 
-/// What stands for the value of a variable that a key may not see.
-const HIDDEN: &str = "…";
-
 /// A job as 000's table `jobs` has it, and what it did not have.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "JobShort")]
@@ -101,11 +98,7 @@ fn retention(retention: Retention) -> (&'static str, u32) {
 /// A job as a key may see it: one that may only look does not see the variables of commands.
 pub(crate) fn shown_to(access: &Access, mut spec: JobSpec) -> JobSpec {
     if access.read_only {
-        for command in spec.before.iter_mut().chain(&mut spec.after) {
-            for value in command.env.values_mut() {
-                HIDDEN.clone_into(value);
-            }
-        }
+        spec.hide_variables();
     }
     spec
 }

@@ -76,6 +76,21 @@ async fn a_job_that_makes_no_sense_is_refused_before_the_node_is_asked() {
 }
 
 #[tokio::test]
+async fn a_list_is_not_taken_for_an_object() {
+    let server = Server::start(Fake::new()).await;
+    let sum = "5".repeat(64);
+    for (path, body) in [
+        ("/archives/jerry_nextcloud_20260508/transfer", json!(["tom", "auto"])),
+        ("/archives/upload/start", json!(["a.tar", 1, 1, sum])),
+        ("/archives/jerry_nextcloud_20260508/restore", json!([["app"], [], null, false, true])),
+    ] {
+        let path = format!("/api/v1{path}");
+        server.send("POST", &path, &body.to_string()).await.refused(400, "invalid");
+    }
+    assert_eq!(server.fake.asked.lock().unwrap().clone(), []);
+}
+
+#[tokio::test]
 async fn a_run_is_cancelled() {
     let server = Server::start(Fake::new()).await;
     let run = server.ask("POST", "/api/v1/runs/41/cancel").await.ok(200);

@@ -239,6 +239,29 @@ async fn members_are_paged_and_searched() {
 }
 
 #[tokio::test]
+async fn members_are_looked_for_in_a_folder_and_by_a_text() {
+    let server = Server::start(Fake::new()).await;
+    let path = "/api/v1/archives/jerry_nextcloud_20260508/contents";
+    for (query, dir, search) in [
+        ("", None, None),
+        ("?dir=./apps//x/", Some("apps/x"), None),
+        ("?dir=caf%5Cxe9&search=A%20b", Some("caf\\xe9"), Some("A b")),
+        ("?dir=.&search=..", None, Some("..")),
+    ] {
+        server.ask("GET", &format!("{path}{query}")).await.ok(200);
+        let Request::ArchiveContents(asked) = server.fake.last() else { panic!("contents") };
+        assert_eq!(asked.dir.map(|dir| dir.to_string()).as_deref(), dir, "{query}");
+        assert_eq!(asked.search.as_deref(), search, "{query}");
+    }
+    let long = format!("?search={}", "x".repeat(257));
+    for wrong in
+        ["?search=", "?dir=..", "?dir=a/../b", "?dir=/etc", "?dir=a%00", "?dir=%5Cx", &long]
+    {
+        server.ask("GET", &format!("{path}{wrong}")).await.refused(400, "invalid");
+    }
+}
+
+#[tokio::test]
 async fn nodes_workers_store_and_retention_are_told() {
     let server = Server::start(Fake::new()).await;
     let nodes = server.ask("GET", "/api/v1/nodes").await.ok(200);

@@ -69,8 +69,9 @@ impl List {
                 Reply::Archives(page) => {
                     archives.extend(page.archives);
                     match page.next {
-                        Some(next) => from = next,
-                        None => break,
+                        // Another node may say anything.
+                        Some(next) if next > from => from = next,
+                        _ => break,
                     }
                 }
                 other => return session.print(&other),
@@ -96,7 +97,7 @@ impl Contents {
             };
             match session.ask(Request::ArchiveContents(request))? {
                 Reply::Contents(page) => {
-                    from = page.next;
+                    from = page.next.filter(|next| *next > at);
                     session.print_text(&listing.page(&page, &session.style))?;
                 }
                 other => return session.print(&other),

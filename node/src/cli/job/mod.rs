@@ -113,7 +113,8 @@ fn list(session: &mut Session) -> Result<Exit, Stop> {
         match session.ask(Request::JobList(Page { from: at, ..Page::FIRST }))? {
             Reply::Jobs(page) => {
                 jobs.extend(page.jobs);
-                from = page.next;
+                // Another node may say anything.
+                from = page.next.filter(|next| *next > at);
             }
             other => return session.print(&other),
         }

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use futures::stream;
 use protocol::control::{Failure, FailureCode};
 use tokio::sync::mpsc;
-use tracing::{info, warn};
+use tracing::{debug, warn};
 use web::DownloadBody;
 
 use super::DownloadError;
@@ -74,7 +74,7 @@ impl Pouring {
 fn cut_off(node: &Node, archive: &Archive, error: &DownloadError) {
     let name = archive.title();
     if let DownloadError::Gone = error {
-        info!(archive.name = name, "a client left in the middle of a download");
+        debug!(archive.name = name, "a client left in the middle of a download");
         return;
     }
     let failure = Failure::caused(FailureCode::Damaged, "a download was cut off", error);

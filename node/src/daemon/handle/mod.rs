@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use protocol::control::{Failure, Reply, Request};
+use protocol::control::{Failure, FailureCode, NodeRef, Reply, Request};
+
+use tracing::info;
 
 use super::{
-    choices, http, keys, metrics,
+    asking, choices, http, keys, metrics,
     node::{Node, blocking},
     tars, transfers, uploads,
 };
@@ -30,15 +32,51 @@ impl Handler for Answers {
         request: Request,
         events: EventSink,
     ) -> Result<Reply, Failure> {
-        // The socket hears only root and the daemon's own user; both may do everything.
-        http::may(&caller, &request)?;
+        self.may(&caller, &request)?;
+        if let Caller::Node(peer) = &caller
+            && !request.only_looks()
+        {
+            let request = http::word_of(&request);
+            info!(peer.id = %peer.short(), request, "a member changes something");
+        }
         let mut reply = self.answer(request, events).await?;
         self.0.numbers.fill(&mut reply);
+        if let Caller::Node(peer) = caller {
+            asking::veil(&self.0, peer, &mut reply);
+        }
         Ok(reply)
+    }
+
+    async fn pass_on(
+        &self,
+        caller: Caller,
+        node: NodeRef,
+        request: Request,
+        events: EventSink,
+    ) -> Result<Reply, Failure> {
+        if matches!(caller, Caller::Node(_)) {
+            let why = "a member is asked by who wants something of it, not through another one";
+            return Err(Failure::new(FailureCode::Refused, "cannot do what was asked", why));
+        }
+        // What a key may ask is decided here, what this node may ask there.
+        self.may(&caller, &request)?;
+        match asking::pass_on(&self.0, &node, &request, &events).await {
+            Some(answered) => answered,
+            None => self.handle(caller, request, events).await,
+        }
     }
 }
 
 impl Answers {
+    /// The socket hears only root and the daemon's own user; both may do everything.
+    fn may(&self, caller: &Caller, request: &Request) -> Result<(), Failure> {
+        http::may(caller, request)?;
+        match caller {
+            Caller::Node(peer) => asking::may(&self.0, *peer, request),
+            Caller::Local { .. } | Caller::Http(_) => Ok(()),
+        }
+    }
+
     #[expect(clippy::too_many_lines, reason = "a line or two for each request")]
     async fn answer(&self, request: Request, events: EventSink) -> Result<Reply, Failure> {
         let node = Arc::clone(&self.0);

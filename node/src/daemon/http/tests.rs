@@ -54,6 +54,17 @@ impl Handler for Script {
         }
         Ok(Reply::Done)
     }
+
+    async fn pass_on(
+        &self,
+        caller: Caller,
+        node: NodeRef,
+        request: Request,
+        events: EventSink,
+    ) -> Result<Reply, Failure> {
+        events.line(format!("asking {node}"));
+        self.handle(caller, request, events).await
+    }
 }
 
 struct World {

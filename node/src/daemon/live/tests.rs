@@ -32,18 +32,28 @@ use crate::{
 
 /// A whole node in a folder, on any port of the loopback interface.
 pub(in crate::daemon) async fn node(dir: &TempDir, name: &str) -> Arc<Node> {
+    node_and_asks(dir, name).await.0
+}
+
+/// Streams on which members ask.
+pub(in crate::daemon) type Asks = tokio::sync::mpsc::Receiver<(NodeId, crate::net::BulkStream)>;
+
+/// The same with what members ask of it.
+pub(in crate::daemon) async fn node_and_asks(dir: &TempDir, name: &str) -> (Arc<Node>, Asks) {
     let data = DataDir::open(dir.path()).unwrap();
     let db = Arc::new(Db::open(&data.state()).unwrap());
     let secret = data.node_secret().unwrap();
+    let (serve_asks, asks) = tokio::sync::mpsc::channel(64);
     let config = MeshConfig {
         secret: secret.clone(),
         name: name.to_owned(),
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
         db: Arc::clone(&db),
         serve_bulk: tokio::sync::mpsc::channel(1).0,
+        serve_asks,
     };
     let options = StoreOptions { free_bytes_min: 0, ..StoreOptions::default() };
-    Arc::new(Node {
+    let node = Node {
         instance_url: None,
         name: name.to_owned(),
         key: data.archive_key().unwrap(),
@@ -65,6 +75,7 @@ pub(in crate::daemon) async fn node(dir: &TempDir, name: &str) -> Arc<Node> {
         keeping: crate::daemon::keeping::Keeping::default(),
         numbers: Arc::new(crate::daemon::numbers::Numbers::open(Arc::clone(&db)).unwrap()),
         api_keys: Arc::new(crate::daemon::keys::ApiKeys::open(Arc::clone(&db)).unwrap()),
+        asking: crate::daemon::asking::Asking::default(),
         http: None,
         yunohost: crate::daemon::yunohost::KnownYunohost::default(),
         http_answers: crate::daemon::metrics::HttpAnswers::default(),
@@ -73,7 +84,8 @@ pub(in crate::daemon) async fn node(dir: &TempDir, name: &str) -> Arc<Node> {
         secret,
         data,
         db,
-    })
+    };
+    (Arc::new(node), asks)
 }
 
 /// Two pages of two leaves each, and the root, stored; `seed` makes one leaf differ.

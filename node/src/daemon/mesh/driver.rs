@@ -47,6 +47,8 @@ pub struct MeshConfig {
     pub db: Arc<Db>,
     /// Takes bulk streams that members open.
     pub serve_bulk: mpsc::Sender<(NodeId, BulkStream)>,
+    /// Takes streams on which members ask something.
+    pub serve_asks: mpsc::Sender<(NodeId, BulkStream)>,
 }
 
 /// A mesh that cannot be started.
@@ -274,6 +276,10 @@ impl Driver {
             NetEvent::Bulk { from, stream } => {
                 // A full queue drops the stream; the peer asks again.
                 let _ = self.config.serve_bulk.try_send((from, stream));
+            }
+            NetEvent::Ask { from, stream } => {
+                // A full queue drops the stream; the asker is told that it went away.
+                let _ = self.config.serve_asks.try_send((from, stream));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Bulk streams: a few long-lived byte streams to a peer, for chunks.
+//! Bulk streams: byte streams to a peer, for chunks and for requests, each a protocol of its own.
 //!
 //! libp2p's own stream behaviour drops inbound streams without a word when nobody is waiting for
 //! one, after the opener was told that all is well. So a stream of ours begins with a greeting: the
@@ -17,6 +17,15 @@ mod behaviour;
 mod greeting;
 mod handler;
 mod stream;
+
+/// What a stream is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    /// Sealed objects.
+    Bulk,
+    /// One request and its answer.
+    Ask,
+}
 
 pub(super) use behaviour::{Behaviour, Inbound, OpenError, Opener};
 pub(super) use greeting::{accept, greet};

@@ -21,6 +21,23 @@ async fn nothing_is_answered(rogue: &mut Rogue) {
 }
 
 #[tokio::test]
+async fn a_member_whose_program_knows_no_requests_is_told_apart_at_once() {
+    let a = TestNode::start(1, TCP).await;
+    let member = secret(2);
+    a.set_members(&[member.id()]).await;
+    let _old = Rogue::connect(&member, &a).await;
+    let opened = soon(async {
+        loop {
+            match a.handle.open_ask(member.id()).await {
+                Err(NetError::NotConnected { .. }) => tokio::task::yield_now().await,
+                other => break other,
+            }
+        }
+    });
+    assert!(matches!(opened.await, Err(NetError::Unknown { .. })));
+}
+
+#[tokio::test]
 async fn nothing_of_a_stranger_reaches_the_driver() {
     for listen in [TCP, QUIC] {
         let (a, mut b) = pair(listen).await;

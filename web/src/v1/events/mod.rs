@@ -53,7 +53,6 @@ pub(super) fn streamed(op: Op<'_>) -> Op<'_> {
 #[serde(deny_unknown_fields)]
 struct Which {
     /// Only events of these types, with commas between; all when left out.
-    #[schemars(with = "Option<String>")]
     types: Option<Topics>,
     /// As the header `Last-Event-ID`, which is newer where both are said.
     last_event_id: Option<String>,

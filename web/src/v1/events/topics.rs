@@ -1,6 +1,9 @@
 //! What a client wants to hear of.
 
+use std::borrow::Cow;
+
 use protocol::control::{Happened, NEWS_TOPICS, RunKind};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 /// Runs that restore something, for those who want no others.
@@ -13,6 +16,21 @@ pub(super) struct Topics {
     /// One bit for each of [`NEWS_TOPICS`].
     bits: u16,
     restores: bool,
+}
+
+impl JsonSchema for Topics {
+    fn schema_name() -> Cow<'static, str> {
+        "Topics".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let word = format!("(?:{}|{RESTORE})", NEWS_TOPICS.join("|"));
+        json_schema!({ "type": "string", "pattern": format!("^{word}(?:,{word})*$") })
+    }
 }
 
 impl TryFrom<String> for Topics {

@@ -42,7 +42,11 @@ pub(super) fn routes() -> Routes {
     Routes::of("Restores", "Bringing back what is in an archive.")
         .arg("name", "The name of the archive.")
         .post("/archives/{name}/restore", "Restore an archive, or plan it.", restore, |op| {
-            op.answers::<PlanView>(200).answers::<Begun>(202).located().fails(&[409, 501, 502, 507])
+            op.needs_body()
+                .answers::<PlanView>(200)
+                .answers::<Begun>(202)
+                .located()
+                .fails(&[409, 501, 502, 507])
         })
         .get("/archives/{name}/restore/status", "How the newest restore goes.", status, |op| {
             op.answers::<StatusView>(200)
@@ -73,6 +77,7 @@ async fn restore(
         return plan(&asker, restore).await;
     }
     let place = place(&restore.archive);
+    let status_url = asker.of.as_ref().map_or_else(|| place.clone(), |of| of.place(&place));
     let request = Request::ArchiveRestore(restore.clone());
     asker.may(&request)?;
     let (tell_begun, begun) = oneshot::channel();
@@ -80,7 +85,7 @@ async fn restore(
     // A task of its own: it goes on, and can be asked about, when the client has gone.
     tokio::spawn(carry_out(asker, restore.archive, request, tell_begun));
     begun.await.map_err(|_| ApiError::internal())??;
-    let begun = Begun { archive_name: name, state: "running", status_url: place.clone() };
+    let begun = Begun { archive_name: name, state: "running", status_url };
     Ok(located(answer::json(StatusCode::ACCEPTED, &begun), &place))
 }
 
@@ -107,7 +112,7 @@ async fn carry_out(
     let restore = Arc::new(Restore::new());
     let heard = Arc::clone(&restore);
     let tell: crate::Tell = Arc::new(move |event| heard.hear(event));
-    let mut asked = asker.state.backend.ask(asker.access.clone(), request, Some(tell));
+    let mut asked = asker.put(request, Some(tell));
     let early = tokio::select! {
         result = &mut asked => Some(result),
         () = restore.spoke() => None,
@@ -117,7 +122,7 @@ async fn carry_out(
         let _ = tell_begun.send(Err(failure.into()));
         return;
     }
-    asker.state.restores.put(&archive, Arc::clone(&restore));
+    asker.state.restores.put(asker.other(), &archive, Arc::clone(&restore));
     let _ = tell_begun.send(Ok(()));
     let result = match early {
         Some(result) => result,
@@ -136,6 +141,6 @@ async fn status(
         ApiError::not_found(format!("no restore of archive {} was begun here", archive.name))
             .hint("restores that were begun elsewhere or before a restart are among the runs")
     };
-    let restore = asker.state.restores.get(&archive).ok_or_else(nothing)?;
+    let restore = asker.state.restores.get(asker.other(), &archive).ok_or_else(nothing)?;
     Ok(answer::json(StatusCode::OK, &restore.view(&archive)))
 }

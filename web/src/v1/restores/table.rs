@@ -7,7 +7,7 @@ use std::{
 };
 
 use protocol::{
-    Time,
+    NodeId, Time,
     control::{
         ArchiveRef, EVENT_BYTES_MAX, Event, Failure, FailureCode, Outcome, Progress, Reply,
         TRANSCRIPT_LINES_MAX,
@@ -26,17 +26,20 @@ const RESTORES_MAX: usize = 100;
 /// Most bytes of lines that one restore keeps; the oldest go.
 const LOG_BYTES_MAX: usize = 256 << 10;
 
-/// The newest restore of each archive.
+/// Where it is restored, none for this node; what the archive is called, and whose it is.
+type Key = (Option<NodeId>, String, String);
+
+/// The newest restore of each archive, on each node.
 #[derive(Default)]
 pub(crate) struct Restores {
-    all: Mutex<BTreeMap<(String, String), Arc<Restore>>>,
+    all: Mutex<BTreeMap<Key, Arc<Restore>>>,
 }
 
 impl Restores {
     /// Remembers one. The oldest that has ended makes room for it, or the oldest of all.
-    pub(super) fn put(&self, archive: &ArchiveRef, restore: Arc<Restore>) {
+    pub(super) fn put(&self, at: Option<NodeId>, archive: &ArchiveRef, restore: Arc<Restore>) {
         let mut all = lock(&self.all);
-        all.insert(key(archive), restore);
+        all.insert(key(at, archive), restore);
         while all.len() > RESTORES_MAX {
             let age = |restore: &Arc<Restore>| {
                 let state = lock(&restore.state);
@@ -49,14 +52,14 @@ impl Restores {
     }
 
     /// The newest of an archive.
-    pub(super) fn get(&self, archive: &ArchiveRef) -> Option<Arc<Restore>> {
-        lock(&self.all).get(&key(archive)).cloned()
+    pub(super) fn get(&self, at: Option<NodeId>, archive: &ArchiveRef) -> Option<Arc<Restore>> {
+        lock(&self.all).get(&key(at, archive)).cloned()
     }
 }
 
-fn key(archive: &ArchiveRef) -> (String, String) {
+fn key(at: Option<NodeId>, archive: &ArchiveRef) -> Key {
     let node = archive.node_of.as_ref().map(ToString::to_string);
-    (archive.name.to_string(), node.unwrap_or_default())
+    (at, archive.name.to_string(), node.unwrap_or_default())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -241,13 +244,15 @@ mod tests {
     fn the_oldest_that_has_ended_makes_room() {
         let restores = Restores::default();
         for number in 0..RESTORES_MAX {
-            restores.put(&archive(number), Arc::new(Restore::new()));
+            restores.put(None, &archive(number), Arc::new(Restore::new()));
         }
         let failure = Failure::new(FailureCode::Cancelled, "the restore", "was stopped");
-        restores.get(&archive(7)).expect("there").end(Err(failure));
-        restores.put(&archive(RESTORES_MAX), Arc::new(Restore::new()));
-        assert!(restores.get(&archive(7)).is_none());
-        assert!(restores.get(&archive(0)).is_some());
-        assert!(restores.get(&archive(RESTORES_MAX)).is_some());
+        restores.get(None, &archive(7)).expect("there").end(Err(failure));
+        restores.put(None, &archive(RESTORES_MAX), Arc::new(Restore::new()));
+        assert!(restores.get(None, &archive(7)).is_none());
+        assert!(restores.get(None, &archive(0)).is_some());
+        assert!(restores.get(None, &archive(RESTORES_MAX)).is_some());
+        let elsewhere = Some(NodeId([1; 32]));
+        assert!(restores.get(elsewhere, &archive(RESTORES_MAX)).is_none());
     }
 }

@@ -4,7 +4,7 @@ use axum::{body::Body, http::header};
 use http_body_util::BodyExt as _;
 use protocol::{
     Time,
-    control::{ApiKey, Failure, FailureCode},
+    control::{ApiKey, Failure, FailureCode, NodeRef},
     news::Part,
 };
 use serde_json::Value;
@@ -126,6 +126,16 @@ impl Backend for Fake {
     }
 
     fn answered(&self, _: u16) {}
+
+    fn ask_of(
+        &self,
+        _: Access,
+        node: NodeRef,
+        request: Request,
+        _: Option<crate::Tell>,
+    ) -> Later<Result<Reply, Failure>> {
+        panic!("{request:?} was asked of {node}")
+    }
 }
 
 struct Answer {

@@ -63,18 +63,37 @@ pub(crate) async fn exchange(to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     exchange_with(TcpStream::connect(to).await.unwrap(), bytes).await
 }
 
-/// The same over any stream; the first answer is held against the description. Either side may be cut off: what came until then counts.
+/// The same over any stream; the first answer is held against the description. Either side may be
+/// cut off: what came until then counts.
 pub(crate) async fn exchange_with<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    bytes: &[u8],
+) -> Vec<u8> {
+    exchange_until(stream, bytes, |_| false).await
+}
+
+/// The same, until enough has come.
+async fn exchange_until<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     bytes: &[u8],
+    enough: impl Fn(&[u8]) -> bool,
 ) -> Vec<u8> {
     let _ = stream.write_all(bytes).await;
     let (mut all, mut part) = (Vec::new(), [0; 4_096]);
     while let Ok(count @ 1..) = stream.read(&mut part).await {
         all.extend(&part[..count]);
+        if enough(&all) {
+            break;
+        }
     }
     check_first(bytes, &all);
     all
+}
+
+/// Whether it is the head of what goes on for ever.
+fn is_stream(answer: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(answer);
+    text.split_once("\r\n\r\n").is_some_and(|(head, _)| head.contains("text/event-stream"))
 }
 
 /// A request with a key or without.
@@ -90,12 +109,28 @@ pub(crate) async fn ask_with(
     headers: &str,
     body: &str,
 ) -> Answer {
+    Answer::parse(&exchange(to, request(method, path, headers, body).as_bytes()).await)
+}
+
+/// The same; of a stream, what came with its head.
+pub(crate) async fn ask_any(
+    to: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> Answer {
+    let stream = TcpStream::connect(to).await.unwrap();
+    let text = request(method, path, headers, body);
+    Answer::parse(&exchange_until(stream, text.as_bytes(), is_stream).await)
+}
+
+fn request(method: &str, path: &str, headers: &str, body: &str) -> String {
     let length = match body {
         "" => String::new(),
         _ => format!("Content-Length: {}\r\n", body.len()),
     };
-    let text = format!(
+    format!(
         "{method} {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n{headers}{length}\r\n{body}"
-    );
-    Answer::parse(&exchange(to, text.as_bytes()).await)
+    )
 }

@@ -14,8 +14,8 @@ use bytes::Bytes;
 use protocol::{
     Time,
     control::{
-        ApiKey, ArchiveRestore, Event, Failure, FailureCode, Happened, Progress, RawPath, Reply,
-        Request, TranscriptLine, UploadReport,
+        ApiKey, ArchiveRestore, Event, Failure, FailureCode, Happened, NodeRef, Progress, RawPath,
+        Reply, Request, TranscriptLine, UploadReport,
     },
     news::{Part, Ring},
 };
@@ -56,6 +56,8 @@ pub(crate) struct Fake {
     pub(crate) checks: AtomicU64,
     /// Everything that was asked.
     pub(crate) asked: Mutex<Vec<Request>>,
+    /// Of which members something was asked, in that order.
+    pub(crate) asked_of: Mutex<Vec<NodeRef>>,
     /// Checks of keys wait for it.
     pub(crate) check_places: Arc<Semaphore>,
     /// Runs and restores wait for it, after the first event.
@@ -92,6 +94,7 @@ impl Fake {
             epoch: AtomicU64::new(1),
             checks: AtomicU64::new(0),
             asked: Mutex::default(),
+            asked_of: Mutex::default(),
             check_places: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
             work_places: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
             downloads: Mutex::default(),
@@ -298,6 +301,17 @@ impl Backend for Fake {
 
     fn answered(&self, status: u16) {
         self.answered.lock().unwrap().push(status);
+    }
+
+    fn ask_of(
+        &self,
+        access: Access,
+        node: NodeRef,
+        request: Request,
+        tell: Option<Tell>,
+    ) -> Later<Result<Reply, Failure>> {
+        self.asked_of.lock().unwrap().push(node);
+        self.ask(access, request, tell)
     }
 }
 

@@ -1,6 +1,8 @@
 use protocol::control::{
-    Failure, FailureCode, JobEdit, JobReport, JobRun, PruneVerdict, Reply, Request, RunReport,
+    Failure, FailureCode, JobEdit, JobReport, JobRun, MemberReport, NodeRef, PruneVerdict, Reply,
+    Request, RunReport, UploadReport, UploadStart,
 };
+use protocol::upload::Spec;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -221,6 +223,18 @@ fn member() -> Value {
     })
 }
 
+/// This node by its name, and the other one by name and id.
+fn shown(wanted: &NodeRef) -> Result<MemberReport, Failure> {
+    let wanted = wanted.to_string();
+    let mut found = member();
+    if wanted == "jerry" {
+        (found["node"], found["connection"]) = (node("jerry"), json!("this"));
+    } else if wanted != "tom" && wanted != "b".repeat(64) {
+        return Err(no_such(&format!("node {wanted}")));
+    }
+    Ok(read(found))
+}
+
 fn worker() -> Value {
     json!({
         "name": "replicate", "state": "working", "what": "fetching tom_www_20260507 from tom",
@@ -270,6 +284,7 @@ pub(crate) fn reply(request: &Request) -> Result<Reply, Failure> {
         Request::Status => Reply::Status(read(status())),
         Request::Workers => Reply::Workers(vec![read(worker())]),
         Request::MeshList => Reply::Members(vec![read(member())]),
+        Request::MeshShow { node } => Reply::Member(shown(node)?),
         Request::JobList(_) => Reply::Jobs(read(json!({ "jobs": [job()], "next": null }))),
         Request::JobNumbered { number: JOB } | Request::JobShow { .. } => Reply::Job(job().into()),
         Request::JobNumbered { number } => return Err(no_such(&format!("job {number}"))),
@@ -321,7 +336,47 @@ pub(crate) fn reply(request: &Request) -> Result<Reply, Failure> {
             }
         }
         Request::StoreStats => Reply::StoreStats(read(store())),
+        Request::UploadStart(_)
+        | Request::UploadList
+        | Request::UploadShow { .. }
+        | Request::UploadCancel { .. }
+        | Request::UploadFinish { .. } => return of_uploads(request),
         other => return of_instances(other),
+    })
+}
+
+/// The one upload, of which a part is missing.
+pub(crate) const UPLOAD: &str = "1b4e28ba-2fa1-4d3b-a3f5-ef19b5a7633b";
+
+fn upload() -> Box<UploadReport> {
+    read(json!({
+        "id": UPLOAD,
+        "start": {
+            "filename": "tom_www_20260508.tar", "total_bytes": 30, "part_bytes": 10,
+            "sha256": "5".repeat(64)
+        },
+        "parts": 3, "received": 2, "missing": [2], "state": "in_progress",
+        "started_ms": MADE_MS, "expires_ms": MADE_MS + 1, "archive": null, "failure": null
+    }))
+}
+
+fn of_uploads(request: &Request) -> Result<Reply, Failure> {
+    let known = |id: &str| if id == UPLOAD { Ok(()) } else { Err(no_such("the upload")) };
+    Ok(match request {
+        Request::UploadStart(UploadStart { filename, total_bytes, part_bytes, sha256 }) => {
+            let begun = Spec::new(filename, *total_bytes, *part_bytes, sha256);
+            let invalid = |error| Failure::caused(FailureCode::Invalid, "cannot begin", &error);
+            begun.map_err(invalid)?;
+            Reply::Upload(upload())
+        }
+        Request::UploadList => Reply::Uploads(vec![*upload()]),
+        Request::UploadShow { upload: id } => known(id).map(|()| Reply::Upload(upload()))?,
+        Request::UploadCancel { upload: id } => known(id).map(|()| Reply::Done)?,
+        Request::UploadFinish { upload: id } => {
+            known(id)?;
+            return Err(Failure::new(FailureCode::Conflict, "cannot finish", "a part is missing"));
+        }
+        other => panic!("nobody should ask for {other:?}"),
     })
 }
 
@@ -337,7 +392,7 @@ fn of_instances(request: &Request) -> Result<Reply, Failure> {
         Request::TransferShow { transfer: 5 } | Request::TransferCancel { transfer: 5 } => {
             Reply::Transfer(read(transfer("tom")))
         }
-        Request::TransferShow { transfer } => {
+        Request::TransferShow { transfer } | Request::TransferCancel { transfer } => {
             return Err(no_such(&format!("transfer {transfer}")));
         }
         other => panic!("nobody should ask for {other:?}"),
