@@ -5,6 +5,7 @@
 //! wiped when dropped.
 
 mod kept;
+mod letter;
 
 use std::fmt;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 pub use kept::{KeptSecret, KeptSecretError};
+pub use letter::{Letter, LetterError};
 
 use crate::{Entropy, NodeId};
 
@@ -174,54 +176,74 @@ impl ArchiveKey {
 
     /// Wraps this key so that only the owner of `receiver` can open it.
     pub fn wrap(&self, receiver: &ExchangePublic, entropy: &mut impl Entropy) -> WrappedKey {
-        let secret = x25519_dalek::StaticSecret::from(entropy.array::<32>());
-        let sender = x25519_dalek::PublicKey::from(&secret).to_bytes();
-        let shared = secret.diffie_hellman(&x25519_dalek::PublicKey::from(receiver.0));
-        let mut sealed = self.0.to_vec();
-        wrapping_key(shared.as_bytes(), &sender, receiver)
-            .seal_in_place_append_tag(zero_nonce(), Aad::empty(), &mut sealed)
-            .expect("32 bytes are within the cipher's bound");
-        WrappedKey { sender, sealed }
+        wrap(WRAP_CONTEXT, &self.0, receiver, entropy)
     }
 }
 
-/// An archive key that one node can open.
+/// Wraps a key for one use, which the context names.
+fn wrap(
+    context: &str,
+    key: &[u8; 32],
+    receiver: &ExchangePublic,
+    entropy: &mut impl Entropy,
+) -> WrappedKey {
+    let secret = x25519_dalek::StaticSecret::from(entropy.array::<32>());
+    let sender = x25519_dalek::PublicKey::from(&secret).to_bytes();
+    let shared = secret.diffie_hellman(&x25519_dalek::PublicKey::from(receiver.0));
+    let mut sealed = key.to_vec();
+    wrapping_key(context, shared.as_bytes(), &sender, receiver)
+        .seal_in_place_append_tag(zero_nonce(), Aad::empty(), &mut sealed)
+        .expect("32 bytes are within the cipher's bound");
+    WrappedKey { sender, sealed }
+}
+
+/// A key that one node can open: an archive key, or that of a [`Letter`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WrappedKey {
     /// The ephemeral public key of this wrapping.
     #[serde(with = "serde_bytes")]
     sender: [u8; 32],
-    /// ChaCha20-Poly1305 of the archive key; its key is never used twice, so the nonce is zero.
+    /// ChaCha20-Poly1305 of the wrapped key; its key is never used twice, so the nonce is zero.
     #[serde(with = "serde_bytes")]
     sealed: Vec<u8>,
 }
 
 /// A wrap that was not made for this node, or was damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the wrapped archive key was not made for this node, or is damaged")]
+#[error("the wrapped key was not made for this node, or is damaged")]
 pub struct UnwrapError;
 
 impl WrappedKey {
-    /// Opens the wrap with the receiver's secret.
+    /// Opens the wrap of an archive key with the receiver's secret.
     ///
     /// # Errors
     /// When it was made for somebody else or changed on the way.
     pub fn unwrap(&self, receiver: &NodeSecret) -> Result<ArchiveKey, UnwrapError> {
+        self.open(WRAP_CONTEXT, receiver).map(ArchiveKey)
+    }
+
+    fn open(&self, context: &str, receiver: &NodeSecret) -> Result<[u8; 32], UnwrapError> {
         let secret = receiver.exchange_secret();
         let shared = secret.diffie_hellman(&x25519_dalek::PublicKey::from(self.sender));
         let mut sealed = self.sealed.clone();
-        let key = wrapping_key(shared.as_bytes(), &self.sender, &receiver.exchange_public());
+        let public = receiver.exchange_public();
+        let key = wrapping_key(context, shared.as_bytes(), &self.sender, &public);
         let opened =
             key.open_in_place(zero_nonce(), Aad::empty(), &mut sealed).map_err(|_| UnwrapError)?;
         let bytes = <[u8; 32]>::try_from(&*opened).map_err(|_| UnwrapError)?;
         sealed.zeroize();
-        Ok(ArchiveKey(bytes))
+        Ok(bytes)
     }
 }
 
-fn wrapping_key(shared: &[u8; 32], sender: &[u8; 32], receiver: &ExchangePublic) -> LessSafeKey {
+fn wrapping_key(
+    context: &str,
+    shared: &[u8; 32],
+    sender: &[u8; 32],
+    receiver: &ExchangePublic,
+) -> LessSafeKey {
     let material = [&shared[..], sender, &receiver.0].concat();
-    let key = blake3::derive_key(WRAP_CONTEXT, &material);
+    let key = blake3::derive_key(context, &material);
     LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, &key).expect("the key has 32 bytes"))
 }
 

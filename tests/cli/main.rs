@@ -11,6 +11,8 @@ mod disk;
 mod http;
 mod instances;
 mod mesh;
+mod notices;
+mod orders;
 mod prune;
 mod restore;
 mod retention;

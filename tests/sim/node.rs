@@ -7,10 +7,11 @@ use std::{
 
 use protocol::{
     MeshId, NodeId, OrderId, Time,
+    control::Request,
     engine::{Config, Engine, Event, Input, Output},
     key::NodeSecret,
     membership::{Outstanding, Ticket},
-    record::{Fact, Outcome, Progress, Right, SignedRecord},
+    record::{Fact, Outcome, Progress, SignedRecord},
 };
 
 use crate::dice::Dice;
@@ -98,9 +99,9 @@ impl Node {
             founder: self.founder,
             name: "node".into(),
             tickets: self.disk.tickets.clone(),
-            right_of: Box::new(|request| match request {
-                b"run" => Some(Right::Run),
-                b"see" => Some(Right::See),
+            read_order: Box::new(|due| match due.order.request.as_slice() {
+                b"run" => Some(Request::StoreCheck { read_data: true }),
+                b"see" => Some(Request::Status),
                 _ => None,
             }),
         };

@@ -224,11 +224,13 @@ fn an_order_is_executed_once_whoever_relays_it_and_answered() {
 fn an_order_without_the_right_or_after_its_deadline_is_not_executed() {
     let mut world = mesh(13, &[Role::Storage, Role::Operator]);
     order(&mut world, 1, 0, b"run", 1, 60 * MINUTE);
-    order(&mut world, 1, 0, b"see", 2, 60 * MINUTE);
+    order(&mut world, 1, 0, b"see", 6, 60 * MINUTE);
+    order(&mut world, 2, 0, b"see", 2, 60 * MINUTE);
     order(&mut world, 2, 0, b"who knows", 3, 60 * MINUTE);
     world.run_for(MINUTE);
     assert!(matches!(progress(&world, 1, 1, 1), Some(Progress::Refused { .. })));
-    assert_eq!(progress(&world, 1, 1, 2), Some(Progress::Done { reply: vec![1] }));
+    assert!(matches!(progress(&world, 1, 1, 6), Some(Progress::Refused { .. })));
+    assert_eq!(progress(&world, 2, 2, 2), Some(Progress::Done { reply: vec![1] }));
     assert!(matches!(progress(&world, 2, 2, 3), Some(Progress::Refused { .. })));
     let nothing = Grant { rights: [Right::See].into_iter().collect(), quota_bytes: None };
     let other = world.id(2);

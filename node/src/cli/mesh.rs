@@ -6,9 +6,12 @@ use std::{
 };
 
 use clap::{Args, Subcommand, ValueEnum};
-use protocol::control::{
-    GrantChange, INVITE_MS_MAX, Invited, MeshExpel, MeshInvite, NodeRef, Reply, Request, Right,
-    Role, TICKET_BYTES_MAX, Ticket,
+use protocol::{
+    NodeId,
+    control::{
+        GrantChange, INVITE_MS_MAX, Invited, MeshExpel, MeshInvite, NodeRef, Reply, Request, Right,
+        Role, TICKET_BYTES_MAX, Ticket,
+    },
 };
 
 use super::{Exit, Stop, qr, session::Session, value, view};
@@ -24,6 +27,23 @@ Examples:
 pub(super) enum Mesh {
     /// Print a ticket with which one more server can join
     Invite(Invite),
+    /// Tickets that this node made: open, used, expired
+    #[command(after_help = "\
+Examples:
+  backupmanager mesh invites
+  backupmanager mesh invites --json | jq '.invites[] | select(.state == \"open\")'")]
+    Invites,
+    /// Take a ticket back that nobody has used
+    #[command(after_help = "\
+Examples:
+  backupmanager mesh uninvite \
+4f5e6d7c8b9a0f1e2d3c4b5a69788796a5b4c3d2e1f00112233445566778899a
+
+The id is the one that `mesh invites` shows; it is no secret.")]
+    Uninvite {
+        /// Id of the ticket
+        ticket: NodeId,
+    },
     /// Join the mesh of a ticket
     Join(Join),
     /// All members
@@ -152,6 +172,8 @@ impl Mesh {
         match self {
             Self::Invite(invite) => invite.run(session),
             Self::Join(join) => join.run(session),
+            Self::Invites => session.run(Request::InviteList),
+            Self::Uninvite { ticket } => session.run(Request::InviteCancel { invite: ticket }),
             Self::List => session.run(Request::MeshList),
             Self::Show { node } => session.run(Request::MeshShow { node }),
             Self::Grant(grant) => session.run(grant.request()?),
@@ -240,6 +262,7 @@ impl Grant {
             allow: BTreeSet::from_iter(self.allow),
             deny: BTreeSet::from_iter(self.deny),
             quota_bytes: self.quota,
+            unlimited: false,
         };
         if change.is_empty() {
             let hint = "name a change: --allow RIGHT, --deny RIGHT or --quota SIZE";

@@ -13,6 +13,8 @@ mod instance;
 mod job;
 mod key;
 mod mesh;
+mod notice;
+mod order;
 mod process;
 mod progress;
 mod qr;
@@ -83,6 +85,15 @@ struct Global {
     /// No progress and no notes, warnings only
     #[arg(long, short, global = true)]
     quiet: bool,
+    /// Whom what is asked is an order for, instead of the daemon here
+    #[arg(skip)]
+    order: Option<order::OrderFor>,
+}
+
+impl Global {
+    fn session(&self) -> Session {
+        Session::new(socket_of(self.socket.as_deref(), self.data.as_deref()), self)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -129,6 +140,11 @@ enum Command {
     /// Who may ask this node over HTTP
     #[command(subcommand, after_help = key::EXAMPLES)]
     Key(key::Key),
+    /// Have other nodes do something, now or when they are up again
+    #[command(subcommand, after_help = order::EXAMPLES)]
+    Order(order::Order),
+    /// Messages for whoever looks after this node
+    Notices(notice::Notices),
     /// Print the completions of a shell
     Completions(Completions),
 }
@@ -162,8 +178,7 @@ struct Completions {
 
 impl Command {
     fn run(self, global: &Global, programs: &Programs) -> Result<Exit, Stop> {
-        let socket = || socket_of(global.socket.as_deref(), global.data.as_deref());
-        let session = || Session::new(socket(), global);
+        let session = || global.session();
         self.goes_to(global.of.as_ref())?;
         match self {
             Self::Serve(serve) => serve.run(global, programs),
@@ -181,6 +196,8 @@ impl Command {
             Self::Transfer(transfer) => transfer.run(&mut session()),
             Self::Store(store) => store.run(&mut session()),
             Self::Key(key) => key.run(&mut session()),
+            Self::Order(order) => order.run(global, programs),
+            Self::Notices(notices) => notices.run(&mut session()),
             Self::Completions(completions) => complete(completions.shell),
         }
     }

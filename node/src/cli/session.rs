@@ -12,6 +12,7 @@ use super::{
     Global,
     exit::{Exit, Stop},
     format::Style,
+    order::OrderFor,
     progress::{Reporter, Shown},
     view,
 };
@@ -24,13 +25,21 @@ pub(super) struct Session {
     pub(super) quiet: bool,
     pub(super) style: Style,
     of: Option<NodeRef>,
+    /// Whom what is asked is an order for.
+    order: Option<OrderFor>,
     warnings: u64,
 }
 
 impl Session {
     pub(super) fn new(socket: PathBuf, global: &Global) -> Self {
-        let Global { json, quiet, ref of, .. } = *global;
-        Self { socket, json, quiet, style: Style::system(), of: of.clone(), warnings: 0 }
+        let Global { json, quiet, ref of, ref order, .. } = *global;
+        let (of, order, style) = (of.clone(), order.clone(), Style::system());
+        Self { socket, json, quiet, style, of, order, warnings: 0 }
+    }
+
+    /// Whether what is asked is an order for another node.
+    pub(super) fn orders(&self) -> bool {
+        self.order.is_some()
     }
 
     /// Asks, and prints the answer.
@@ -41,6 +50,10 @@ impl Session {
 
     /// Asks; events are shown, Ctrl-C asks the daemon to stop and waits for its answer.
     pub(super) fn ask(&mut self, request: Request) -> Result<Reply, Stop> {
+        let request = match &self.order {
+            Some(order) => order.order(request)?,
+            None => request,
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let mut reporter = Reporter::new(Shown::choose(self.quiet || self.json));
         let (switch, cancel) = CancelSwitch::new();

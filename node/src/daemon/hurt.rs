@@ -106,6 +106,11 @@ impl Hurt {
         }
     }
 
+    /// All that are noted.
+    pub(super) fn list(&self) -> Vec<(NodeId, ArchiveId)> {
+        self.lock().keys().copied().collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<(NodeId, ArchiveId), Link>> {
         self.archives.lock().unwrap_or_else(PoisonError::into_inner)
     }

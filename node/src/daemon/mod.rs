@@ -25,8 +25,10 @@ pub mod mesh;
 mod metrics;
 pub mod news;
 pub mod node;
+pub mod notices;
 pub mod numbers;
 mod objects;
+mod orders;
 mod picked;
 mod prune;
 pub(crate) mod rebuild;
@@ -39,6 +41,7 @@ pub mod transfers;
 pub mod uploads;
 mod verify;
 pub mod view;
+mod watch;
 pub mod workers;
 pub mod yunohost;
 mod zone;
@@ -71,6 +74,7 @@ use self::{
     metrics::HttpAnswers,
     news::Bus,
     node::Node,
+    notices::Notices,
     numbers::Numbers,
     objects::Shelf,
     registry::Registry,
@@ -85,7 +89,7 @@ use crate::{
     agent::{Agent, LocalAgent, RemoteAgent},
     chunks::{ChunkStore, StoreOptions},
     config::{self, Config},
-    db::Db,
+    db::{Db, DbError},
     net::BulkStream,
     replicate::{self, Cancel, ServeOptions},
     socket::{CancelSwitch, STOP_WAIT, Server},
@@ -130,21 +134,14 @@ pub async fn start(config: &Config) -> Result<Daemon, Failure> {
     let name = name(&db, config).map_err(|error| failed(&error))?;
     let secret = data.node_secret().map_err(|error| failed(&error).hint(error.hint()))?;
     let key = data.archive_key().map_err(|error| failed(&error).hint(error.hint()))?;
-    let tars = Tars::open(&db).map_err(|error| failed(&error))?;
+    let kept = Kept::open(&db, config, secret.id()).map_err(|error| failed(&error))?;
     let news = Arc::<Bus>::default();
-    let numbers = Arc::new(Numbers::open(Arc::clone(&db)).map_err(|error| failed(&error))?);
-    let api_keys = ApiKeys::open(Arc::clone(&db)).map_err(|error| failed(&error))?;
     let uploads = node::blocking({
         let (db, folder) = (Arc::clone(&db), data.uploads());
         move || Uploads::open(&db, &folder)
     })
     .await?;
-    let runs =
-        Runs::open(Arc::clone(&db), config.parallel_runs.get()).map_err(|error| failed(&error))?;
-    let hurt = Hurt::open(Arc::clone(&db), secret.id()).map_err(|error| failed(&error))?;
     let http = listen_for_http(config).await?;
-    let instances = Instances::open(Arc::clone(&db), config.plain_instances);
-    let instances = instances.map_err(|error| failed(&error))?;
     let transfers = Transfers::open(Arc::clone(&db), &data.path().join("transfers"))
         .map_err(|error| failed(&error))?;
     let (bulk, bulk_streams) = mpsc::channel(BULK_WAITING_MAX);
@@ -163,17 +160,18 @@ pub async fn start(config: &Config) -> Result<Daemon, Failure> {
         store,
         mesh,
         agent: agent(config),
-        runs: runs.telling(&news, &numbers),
-        tars,
+        runs: kept.runs.telling(&news, &kept.numbers),
+        tars: kept.tars,
         uploads: uploads.telling(&news),
-        instances: instances.telling(&news),
+        instances: kept.instances.telling(&news),
         transfers: transfers.telling(&news),
         registry: Registry::default(),
         workers: Workers::default(),
-        hurt: hurt.telling(&news),
+        hurt: kept.hurt.telling(&news),
         keeping: Keeping::default(),
-        numbers,
-        api_keys: Arc::new(api_keys.telling(&news)),
+        notices: kept.notices,
+        numbers: kept.numbers,
+        api_keys: Arc::new(kept.api_keys.telling(&news)),
         asking: Asking::default(),
         http: http.as_ref().map(|listening| listening.address.clone()),
         yunohost: KnownYunohost::default(),
@@ -186,6 +184,31 @@ pub async fn start(config: &Config) -> Result<Daemon, Failure> {
     let address = node.http.as_deref().unwrap_or("nowhere");
     info!(node.name = node.name, node.id = %node.id().short(), http = address, "the daemon is up");
     Ok(Daemon { node, server, http, asks, stop, tasks })
+}
+
+/// What is read from the state file at the start.
+struct Kept {
+    tars: Tars,
+    numbers: Arc<Numbers>,
+    api_keys: ApiKeys,
+    runs: Runs,
+    hurt: Hurt,
+    instances: Instances,
+    notices: Notices,
+}
+
+impl Kept {
+    fn open(db: &Arc<Db>, config: &Config, me: NodeId) -> Result<Self, DbError> {
+        Ok(Self {
+            tars: Tars::open(db)?,
+            numbers: Arc::new(Numbers::open(Arc::clone(db))?),
+            api_keys: ApiKeys::open(Arc::clone(db))?,
+            runs: Runs::open(Arc::clone(db), config.parallel_runs.get())?,
+            hurt: Hurt::open(Arc::clone(db), me)?,
+            instances: Instances::open(Arc::clone(db), config.plain_instances)?,
+            notices: Notices::open(Arc::clone(db))?,
+        })
+    }
 }
 
 fn agent(config: &Config) -> Arc<dyn Agent> {
@@ -219,6 +242,9 @@ fn start_workers(
     tasks.spawn(instances::run(Arc::clone(node), stop.clone()));
     tasks.spawn(transfers::run(Arc::clone(node), stop.clone()));
     tasks.spawn(news::run(Arc::clone(node), stop.clone()));
+    tasks.spawn(orders::run(Arc::clone(node), stop.clone()));
+    tasks.spawn(watch::run(Arc::clone(node), stop.clone()));
+    tasks.spawn(notices::run(Arc::clone(node), stop.clone()));
     tasks.spawn(serve_bulk(Arc::clone(node), bulk_streams, stop.clone()));
     tasks
 }
@@ -317,7 +343,7 @@ fn open_data(path: &Path) -> Result<(DataDir, Arc<Db>, ChunkStore), Failure> {
     Ok((data, Arc::new(db), store))
 }
 
-fn name(db: &Db, config: &Config) -> Result<String, crate::db::DbError> {
+fn name(db: &Db, config: &Config) -> Result<String, DbError> {
     let stored = db.meta(NAME_KEY)?.and_then(|name| String::from_utf8(name).ok());
     let given = config.name.as_ref().map(ToString::to_string);
     let name = given.or_else(|| stored.clone()).unwrap_or_else(|| config::host_name().to_string());

@@ -20,6 +20,7 @@ use super::{
     mesh::Mesh,
     metrics::HttpAnswers,
     news::Bus,
+    notices::Notices,
     numbers::Numbers,
     registry::{Listing, Registry},
     runs::Runs,
@@ -70,6 +71,8 @@ pub struct Node {
     pub hurt: Hurt,
     /// Archives that must not go now.
     pub keeping: Keeping,
+    /// Messages for the people who look after it.
+    pub notices: Notices,
     /// The numbers of its jobs.
     pub numbers: Arc<Numbers>,
     /// The keys of its HTTP interface.

@@ -12,7 +12,7 @@ use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use protocol::{
     Time,
-    control::{Failure, FailureCode, NEXT_RUNS_TOLD, RunKind, Trigger},
+    control::{Failure, FailureCode, NEXT_RUNS_TOLD, NoticeKind, RunKind, Trigger},
     job::Job,
 };
 use tracing::{info, warn};
@@ -146,6 +146,10 @@ fn start(node: &Arc<Node>, due: &Due) -> Option<String> {
             if due.is_late() || due.missed > 0 {
                 node.runs.line(started.run.run, told(due));
             }
+            if due.missed > 0 {
+                let (name, told) = (name.as_str(), told(due));
+                node.notices.note(NoticeKind::ScheduleMissed, name, Some(&told));
+            }
             None
         }
         Err(failure) if await_other(node, due) => {
@@ -154,6 +158,7 @@ fn start(node: &Arc<Node>, due: &Due) -> Option<String> {
         }
         Err(failure) => {
             info!(job = %name, %failure, "a run was due and was skipped");
+            node.notices.note(NoticeKind::ScheduleMissed, name.as_str(), Some(&failure.why));
             Some(failure.why)
         }
     }
@@ -174,7 +179,9 @@ fn await_other(node: &Arc<Node>, due: &Due) -> bool {
             move || start_run(&node, job, Trigger::CatchUp, EventSink::deaf()).map(drop)
         });
         if let Err(failure) = started.await {
-            warn!(job = %job.spec.name, %failure, "a run that was put off was skipped");
+            let name = job.spec.name.as_str();
+            warn!(job = name, %failure, "a run that was put off was skipped");
+            node.notices.note(NoticeKind::ScheduleMissed, name, Some(&failure.why));
         }
     });
     true

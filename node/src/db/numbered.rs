@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     Db, DbError, during,
-    tables::{INSTANCES, TRANSFERS},
+    tables::{INSTANCES, NOTICES, TRANSFERS},
 };
 
 /// The largest row: an instance with all its jobs.
@@ -19,6 +19,8 @@ pub enum Numbered {
     Instances,
     /// Copies that are sent to them.
     Transfers,
+    /// Messages for people.
+    Notices,
 }
 
 impl Numbered {
@@ -26,6 +28,7 @@ impl Numbered {
         match self {
             Self::Instances => INSTANCES,
             Self::Transfers => TRANSFERS,
+            Self::Notices => NOTICES,
         }
     }
 }
@@ -58,6 +61,29 @@ impl Db {
         self.write(WHAT, |tx| {
             let mut table = tx.open_table(of.table()).map_err(during(WHAT))?;
             table.insert(number, cbor::encode(row).as_slice()).map_err(during(WHAT))?;
+            Ok(())
+        })
+    }
+
+    /// Puts rows and removes others, all or none of it.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn change_rows(
+        &self,
+        of: Numbered,
+        put: &[(u64, impl Serialize)],
+        remove: &[u64],
+    ) -> Result<(), DbError> {
+        const WHAT: &str = "change numbered rows";
+        self.write(WHAT, |tx| {
+            let mut table = tx.open_table(of.table()).map_err(during(WHAT))?;
+            for (number, row) in put {
+                table.insert(*number, cbor::encode(row).as_slice()).map_err(during(WHAT))?;
+            }
+            for number in remove {
+                table.remove(*number).map_err(during(WHAT))?;
+            }
             Ok(())
         })
     }
@@ -95,7 +121,8 @@ mod tests {
             db.put_row(Numbered::Transfers, 9, &7_u8).unwrap();
         }
         let db = Db::open(&path).unwrap();
-        db.remove_rows(Numbered::Instances, &[1, 3, 77]).unwrap();
+        db.remove_rows(Numbered::Instances, &[1, 77]).unwrap();
+        db.change_rows(Numbered::Instances, &[(2, "c"), (4, "e")], &[3, 4]).unwrap();
         assert_eq!(db.rows(Numbered::Instances).unwrap(), [(2, "c".to_owned())]);
         assert_eq!(db.rows(Numbered::Transfers).unwrap(), [(9, 7_u8)]);
         assert!(db.rows::<String>(Numbered::Transfers).unwrap().is_empty());

@@ -62,3 +62,6 @@ pub(super) const INSTANCES: TableDefinition<'static, u64, &[u8]> =
 /// Transfer number → the transfer, CBOR.
 pub(super) const TRANSFERS: TableDefinition<'static, u64, &[u8]> =
     TableDefinition::new("transfers-1");
+
+/// Notice number → the notice, CBOR.
+pub(super) const NOTICES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("notices-1");

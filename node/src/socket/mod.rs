@@ -61,7 +61,7 @@ pub enum Caller {
     },
     /// A client of the HTTP interface.
     Http(HttpCaller),
-    /// Another member of the mesh, as the transport knows it.
+    /// Another member of the mesh, as the transport or the signature of its order says.
     Node(NodeId),
 }
 

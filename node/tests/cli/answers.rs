@@ -255,6 +255,7 @@ Could not be set (3):
 #[test]
 fn an_invitation_in_a_pipe_is_the_ticket_alone() {
     let invited = Invited {
+        id: NodeId([4; 32]),
         ticket: "bm1-secret".parse().unwrap(),
         mesh: MeshId([9; 32]),
         founded: true,

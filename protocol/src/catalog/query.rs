@@ -28,7 +28,7 @@ pub enum Refusal {
         right: Right,
     },
     /// What it asks for cannot be read here.
-    #[error("the request of {who} cannot be read by this version of the program")]
+    #[error("what {who} asks for cannot be read here, or is none that another node may order")]
     Unreadable {
         /// Who asked.
         who: NodeId,

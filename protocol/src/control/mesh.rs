@@ -75,6 +75,8 @@ pub struct MeshInvite {
 /// A ticket, and what it is good for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invited {
+    /// What the ticket is called by; no secret.
+    pub id: NodeId,
     /// The secret to hand over.
     pub ticket: Ticket,
     /// The mesh it lets in to.
@@ -89,6 +91,38 @@ pub struct Invited {
     pub expires_at_ms: Time,
     /// The addresses in the ticket, at which the new node will look for this one.
     pub addresses: Vec<String>,
+}
+
+/// What became of a ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum InviteState {
+    /// It lets one node in.
+    Open,
+    /// It let one in, and no other.
+    Used,
+    /// Nobody came in time.
+    Expired,
+}
+
+/// A ticket that this node made, without its secret, which is not kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InviteReport {
+    /// What it is called by.
+    pub id: NodeId,
+    /// What became of it.
+    pub state: InviteState,
+    /// What it makes a node.
+    pub role: Role,
+    /// How much that will hold at most.
+    pub quota_bytes: Option<u64>,
+    /// Until when it is good.
+    pub expires_at_ms: Time,
+    /// Who came with it.
+    pub used_by: Option<NodeName>,
+    /// The four words that this one shows too.
+    pub words: Option<String>,
 }
 
 /// The node is a member now.
@@ -165,13 +199,19 @@ pub struct GrantChange {
     pub deny: BTreeSet<Right>,
     /// How much it may keep here at most.
     pub quota_bytes: Option<u64>,
+    /// It may keep as much as there is room; not with `quota_bytes`.
+    #[serde(default)]
+    pub unlimited: bool,
 }
 
 impl GrantChange {
     /// Whether it changes nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.allow.is_empty() && self.deny.is_empty() && self.quota_bytes.is_none()
+        self.allow.is_empty()
+            && self.deny.is_empty()
+            && self.quota_bytes.is_none()
+            && !self.unlimited
     }
 }
 

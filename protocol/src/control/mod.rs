@@ -19,6 +19,9 @@ mod instance_url;
 mod key;
 mod mesh;
 mod news;
+mod notice;
+mod notice_text;
+mod order;
 mod path;
 mod reply;
 mod request;
@@ -56,12 +59,20 @@ pub use key::{
     KeyReport,
 };
 pub use mesh::{
-    Connection, Expelled, GrantChange, INVITE_MS_DEFAULT, INVITE_MS_MAX, Invited, Joined,
-    MemberReport, MeshExpel, MeshInvite, NodeRef, ReplicaLeft, Right, Role,
+    Connection, Expelled, GrantChange, INVITE_MS_DEFAULT, INVITE_MS_MAX, InviteReport, InviteState,
+    Invited, Joined, MemberReport, MeshExpel, MeshInvite, NodeRef, ReplicaLeft, Right, Role,
 };
 pub use news::{
     ArchiveChange, Change, Happened, MemberChange, NEWS_REASONS_MAX, NEWS_TEXT_BYTES_MAX,
     NEWS_TOPICS, News, UploadNews,
+};
+pub use notice::{
+    NOTICE_SUBJECT_BYTES_MAX, NOTICE_WHY_BYTES_MAX, NOTICES_MAX, NoticeKind, NoticeLevel,
+    NoticeList, NoticeReport, Notices,
+};
+pub use notice_text::Language;
+pub use order::{
+    ORDER_MS_DEFAULT, ORDER_MS_MAX, ORDER_TEXT_BYTES_MAX, OrderIssue, OrderReport, OrderState,
 };
 pub use path::{RawPath, RawPathError};
 pub use reply::{Issue, Issues, NodeName, Outcome, PAGE_ENTRIES_MAX, Page, Reply};

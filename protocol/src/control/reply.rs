@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ArchiveInfo, ArchiveReport, Archives, Choices, Contents, Expelled, Exported, ForeignArchive,
-    InstanceReport, InstanceRunStarted, Invited, JobReport, Jobs, Joined, KeyCreated, KeyReport,
-    MemberReport, Pruned, RawPath, Removed, RequestError, RestorePlan, Restored, RunDetail,
-    RunReport, RunState, StatusReport, StepState, StoreChecked, StoreCollected, StoreRebuilt,
-    StoreStats, TransferReport, Transferred, UploadReport, Verified, WorkerReport, request::range,
+    InstanceReport, InstanceRunStarted, InviteReport, Invited, JobReport, Jobs, Joined, KeyCreated,
+    KeyReport, MemberReport, NoticeReport, Notices, OrderReport, Pruned, RawPath, Removed,
+    RequestError, RestorePlan, Restored, RunDetail, RunReport, RunState, StatusReport, StepState,
+    StoreChecked, StoreCollected, StoreRebuilt, StoreStats, TransferReport, Transferred,
+    UploadReport, Verified, WorkerReport, request::range,
 };
 use crate::NodeId;
 
@@ -103,6 +104,16 @@ pub enum Reply {
         /// In the text format of Prometheus, version 0.0.4.
         text: String,
     },
+    /// Tickets, newest last.
+    Invites(Vec<InviteReport>),
+    /// One order.
+    Order(Box<OrderReport>),
+    /// Orders, newest first.
+    Orders(Vec<OrderReport>),
+    /// Messages for people, newest first.
+    Notices(Notices),
+    /// One of them.
+    Notice(Box<NoticeReport>),
 }
 
 /// How well a request went, for an exit code or a colour.
@@ -166,6 +177,7 @@ impl Page {
 
 /// A node as people and programs name it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NodeName {
     /// Its key.
     pub id: NodeId,

@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     ArchiveContents, ArchiveExport, ArchiveList, ArchiveRef, ArchiveRemove, ArchiveRestore,
     ArchiveTransfer, CONSENT_CHARS, ForeignAdopt, GrantChange, INSTANCE_TEXT_BYTES_MAX,
-    INVITE_MS_MAX, InstanceAdd, InstanceRun, KeyCreate, MeshExpel, MeshInvite, NodeRef,
-    PAGE_ENTRIES_MAX, PATTERN_BYTES_MAX, PATTERNS_MAX, Page, Prune, RawPath, RunList, SshAdd,
-    Ticket, TransferStart, UploadStart,
+    INVITE_MS_MAX, InstanceAdd, InstanceRun, KeyCreate, MeshExpel, MeshInvite, NodeRef, NoticeList,
+    OrderIssue, PAGE_ENTRIES_MAX, PATTERN_BYTES_MAX, PATTERNS_MAX, Page, Prune, RawPath, RunList,
+    SshAdd, Ticket, TransferStart, UploadStart,
 };
 use crate::{
-    Time,
+    NodeId, OrderId, Time,
     job::{JobError, JobSpec, Name},
     tar::PATH_BYTES_MAX,
 };
@@ -188,6 +188,36 @@ pub enum Request {
     },
     /// The node in numbers, as Prometheus reads them. Answered by `Reply::Metrics`.
     Metrics,
+    /// Tickets that this node made and still knows of. Answered by `Reply::Invites`.
+    InviteList,
+    /// A ticket shall let nobody in any more. Answered by `Reply::Done`.
+    InviteCancel {
+        /// Its id, which is no secret.
+        invite: NodeId,
+    },
+    /// Have another node do one thing once, now or when it can be reached. `Reply::Order`.
+    OrderIssue(Box<OrderIssue>),
+    /// Orders of this node and for it, newest first. Answered by `Reply::Orders`.
+    OrderList,
+    /// One of them. Answered by `Reply::Order`.
+    OrderShow {
+        /// Which.
+        order: OrderId,
+    },
+    /// Take back an order that nobody has begun, as far as is known here. `Reply::Order`.
+    OrderCancel {
+        /// Which.
+        order: OrderId,
+    },
+    /// Messages for people, newest first. Answered by `Reply::Notices`.
+    NoticeList(NoticeList),
+    /// Somebody has read a notice. Answered by `Reply::Notice`.
+    NoticeRead {
+        /// Its number.
+        notice: u64,
+    },
+    /// Somebody has read all that there are. Answered by `Reply::Done`.
+    NoticeReadAll,
 }
 
 /// A job as it shall be, and the state it was changed from.
@@ -252,6 +282,15 @@ pub enum RequestError {
     /// A consent that no plan gives.
     #[error("a consent is {CONSENT_CHARS} hex digits in lower case, as a plan shows it")]
     Consent,
+    /// Something that no other node is told to do.
+    #[error(
+        "this cannot be ordered: orders change jobs, run them, restore, transfer, pin, prune, \
+             and look after the store"
+    )]
+    NoOrder,
+    /// What is ordered breaks a bound itself.
+    #[error("what is ordered is refused")]
+    Ordered(#[source] Box<Self>),
 }
 
 impl Request {
@@ -292,6 +331,8 @@ impl Request {
                 restore.validate()?;
                 restore.to.as_ref().map_or(Ok(()), |to| absolute("the destination", to))
             }
+            Self::OrderIssue(issue) => issue.validate(),
+            Self::NoticeList(list) => list.validate(),
             _ => Ok(()),
         }
     }
@@ -330,6 +371,11 @@ impl Request {
                 | Self::TransferShow { .. }
                 | Self::TransferList
                 | Self::Metrics
+                | Self::MeshExpel(MeshExpel { dry_run: true, .. })
+                | Self::InviteList
+                | Self::OrderList
+                | Self::OrderShow { .. }
+                | Self::NoticeList(_)
         )
     }
 

@@ -89,7 +89,8 @@ pub fn right_of(request: &Request) -> Option<Rights> {
         | Request::InstanceList
         | Request::InstanceShow { .. }
         | Request::TransferList
-        | Request::TransferShow { .. } => &[Right::See],
+        | Request::TransferShow { .. }
+        | Request::NoticeList(_) => &[Right::See],
         Request::JobChoices { .. }
         | Request::JobRun(_)
         | Request::RunCancel { .. }
@@ -99,7 +100,9 @@ pub fn right_of(request: &Request) -> Option<Rights> {
         | Request::ArchiveTransfer(_)
         | Request::StoreCheck { .. }
         | Request::InstanceRun(_)
-        | Request::TransferCancel { .. } => &[Right::Run],
+        | Request::TransferCancel { .. }
+        | Request::NoticeRead { .. }
+        | Request::NoticeReadAll => &[Right::Run],
         Request::ArchiveInfo(_) | Request::ArchiveContents(_) => &[Right::Open],
         // The instance gets the plain tar.
         Request::TransferStart(_) => &[Right::Run, Right::Open],
@@ -125,7 +128,13 @@ pub fn right_of(request: &Request) -> Option<Rights> {
         | Request::UploadFinish { .. }
         | Request::UploadCancel { .. }
         | Request::InstanceAdd(_)
-        | Request::InstanceRemove { .. } => return None,
+        | Request::InstanceRemove { .. }
+        | Request::InviteList
+        | Request::InviteCancel { .. }
+        | Request::OrderIssue(_)
+        | Request::OrderList
+        | Request::OrderShow { .. }
+        | Request::OrderCancel { .. } => return None,
     };
     Some(needed.iter().copied().collect())
 }

@@ -144,6 +144,7 @@ fn requests_that_break_a_bound_are_refused_with_the_reason() {
         allow: BTreeSet::new(),
         deny: BTreeSet::new(),
         quota_bytes: None,
+        unlimited: false,
     };
     assert_eq!(refused(Request::MeshGrant(grant)), "nothing to change was named");
     let many = ArchiveRestore { patterns: vec!["x".into(); PATTERNS_MAX + 1], ..restore() };

@@ -13,7 +13,7 @@ use crate::{
     Entropy, NodeId, OrderId, Time,
     catalog::{Catalog, CatalogEvent, Change},
     membership::Outstanding,
-    order::RightOf,
+    order::ReadOrder,
     record::{Fact, SignedRecord},
 };
 
@@ -24,7 +24,7 @@ pub struct Engine {
     pub(super) catalog: Catalog,
     pub(super) peers: Peers,
     pub(super) tickets: Vec<Outstanding>,
-    pub(super) right_of: RightOf,
+    pub(super) read_order: ReadOrder,
     /// Orders that were begun since the start and have no result yet.
     pub(super) running: BTreeSet<(NodeId, OrderId)>,
     /// Whether to look for orders that are due.
@@ -60,7 +60,7 @@ impl Engine {
             catalog,
             peers: Peers::default(),
             tickets: config.tickets,
-            right_of: config.right_of,
+            read_order: config.read_order,
             running: BTreeSet::new(),
             look_for_orders: true,
             gossip: GossipBudget::default(),
@@ -151,6 +151,12 @@ impl Engine {
     #[must_use]
     pub fn own_feed_known(&self) -> bool {
         self.own.known
+    }
+
+    /// Orders that were begun since the start and have no result yet, by issuer: the shell is to
+    /// execute each of them once.
+    pub fn orders_begun(&self) -> impl Iterator<Item = (NodeId, OrderId)> {
+        self.running.iter().copied()
     }
 
     /// Tickets that are open, used or expired, until they are forgotten.

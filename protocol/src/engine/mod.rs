@@ -29,7 +29,7 @@ use crate::{
     key::NodeSecret,
     limits::MEMBERS_MAX,
     membership::{Outstanding, Ticket},
-    order::RightOf,
+    order::ReadOrder,
     record::{Fact, RecordError, RecordKey, Role},
 };
 
@@ -54,8 +54,8 @@ pub struct Config {
     pub name: String,
     /// What the last [`Output::Tickets`] said.
     pub tickets: Vec<Outstanding>,
-    /// Which right a request of an order needs.
-    pub right_of: RightOf,
+    /// What an order asks for, as this node reads it.
+    pub read_order: ReadOrder,
 }
 
 /// What happens to a node.

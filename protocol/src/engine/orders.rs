@@ -33,7 +33,7 @@ impl Engine {
             self.look_for_orders = true;
         }
         for due in due {
-            let verdict = order::judge(&self.catalog, me, &due, &self.right_of);
+            let verdict = order::judge(&self.catalog, me, &due, &self.read_order);
             let progress = match &verdict {
                 Ok(()) => Progress::Begun,
                 Err(refusal) => Progress::Refused { why: refusal.to_string() },

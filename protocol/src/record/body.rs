@@ -83,7 +83,7 @@ pub struct Hold {
 pub struct Order {
     /// Who shall do it.
     pub to: NodeId,
-    /// What: a request of `control`, opaque here.
+    /// What: a request of `control`, sealed as [`crate::order`] says; opaque here.
     #[serde(with = "serde_bytes")]
     pub request: Vec<u8>,
     /// Not to be begun after this, by the executing node's clock.
@@ -98,7 +98,7 @@ pub enum Progress {
     Begun,
     /// It was executed.
     Done {
-        /// The reply of `control`, opaque here.
+        /// What came of it, sealed as [`crate::order`] says; opaque here.
         #[serde(with = "serde_bytes")]
         reply: Vec<u8>,
     },
@@ -109,8 +109,11 @@ pub enum Progress {
     },
     /// It was executed and failed.
     Failed {
-        /// For people.
+        /// The kind of failure, which every member may know.
         why: String,
+        /// The rest of it, as [`Progress::Done`] has it. Empty when there is no more.
+        #[serde(default, with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
+        reply: Vec<u8>,
     },
     /// The node stopped after it had begun; what was done is unknown, and it is not repeated.
     Interrupted,

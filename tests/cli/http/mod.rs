@@ -3,6 +3,7 @@
 mod between;
 mod downloads;
 mod events;
+mod members;
 mod nodes;
 mod proxied;
 mod uploads;

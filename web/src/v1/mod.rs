@@ -8,9 +8,13 @@ mod description;
 mod downloads;
 mod events;
 mod health;
+mod instances;
 mod jobs;
+mod members;
 mod mesh;
 mod metrics;
+mod notices;
+mod orders;
 mod restores;
 mod runs;
 mod transcripts;
@@ -34,6 +38,10 @@ pub(crate) fn routes() -> Routes {
         .merge(restores::routes())
         .merge(transfers::routes())
         .merge(mesh::routes())
+        .merge(members::routes())
+        .merge(instances::routes())
+        .merge(orders::routes())
+        .merge(notices::routes())
         .merge(events::routes())
         .merge(transcripts::routes())
         .merge(metrics::routes())

@@ -81,6 +81,18 @@ fn examples() -> Vec<(&'static str, String, &'static str)> {
         ("GET", "/nodes".into(), ""),
         ("GET", "/workers".into(), ""),
         ("GET", "/store".into(), ""),
+        ("POST", "/invites".into(), r#"{"role":"storage","quota_bytes":1000000000}"#),
+        ("GET", "/invites".into(), ""),
+        ("DELETE", "/nodes/tom?dry_run=1".into(), ""),
+        ("GET", "/nodes/tom/grants".into(), ""),
+        ("PUT", "/nodes/tom/grants".into(), r#"{"rights":["see_status"],"quota_bytes":null}"#),
+        (
+            "POST",
+            "/nodes/tom/orders".into(),
+            r#"{"request":{"job_run":{"job":"docs","wait":true}}}"#,
+        ),
+        ("GET", "/orders".into(), ""),
+        ("GET", "/notices?unread=1".into(), ""),
     ]
 }
 

@@ -181,7 +181,7 @@ impl Restore {
     pub(super) fn run(self, session: &mut Session) -> Result<Exit, Stop> {
         let mut request = self.request()?;
         let harmless = self.plan || self.to.is_some();
-        let unseen = self.yes && (session.quiet || session.json);
+        let unseen = self.yes && (session.quiet || session.json || session.orders());
         if harmless || unseen {
             return session.run(Request::ArchiveRestore(request));
         }

@@ -1,6 +1,8 @@
 //! Members and invitations.
 
-use protocol::control::{Connection, Expelled, Invited, Joined, MemberReport, Right, Role};
+use protocol::control::{
+    Connection, Expelled, InviteReport, Invited, Joined, MemberReport, Right, Role,
+};
 
 use super::{more, word};
 use crate::cli::format::{Facts, Style, Table, bytes, bytes_or_dash, clean, dash};
@@ -62,6 +64,20 @@ pub(super) fn members(members: &[MemberReport], style: &Style) -> String {
         ]);
     }
     table.or("no mesh yet; `backupmanager mesh invite` founds one, `mesh join` joins one")
+}
+
+pub(super) fn invites(invites: &[InviteReport], style: &Style) -> String {
+    let mut table = Table::new(&["STATE", "ROLE", "UNTIL", "USED BY", "ID"]);
+    for invite in invites {
+        table.row([
+            word(invite.state),
+            role(invite.role).to_owned(),
+            style.time(invite.expires_at_ms),
+            invite.used_by.as_ref().map_or_else(dash, |node| node.name.clone()),
+            invite.id.to_string(),
+        ]);
+    }
+    table.or("no tickets; `backupmanager mesh invite` makes one")
 }
 
 fn connection(member: &MemberReport) -> String {

@@ -6,6 +6,8 @@ mod job;
 mod key;
 mod listing;
 mod mesh;
+mod notice;
+mod order;
 mod restore;
 mod retention;
 mod run;
@@ -70,6 +72,11 @@ pub(super) fn text(reply: &Reply, style: &Style) -> String {
         Reply::Transfer(report) => transfer::transfer(report, style),
         Reply::Metrics { text } => text.clone(),
         Reply::Transfers(transfers) => transfer::transfers(transfers, style),
+        Reply::Invites(invites) => mesh::invites(invites, style),
+        Reply::Order(report) => order::order(report, style),
+        Reply::Orders(orders) => order::orders(orders, style),
+        Reply::Notices(page) => notice::notices(page, style),
+        Reply::Notice(report) => notice::notice(report, style),
     }
 }
 

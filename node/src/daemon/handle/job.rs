@@ -336,6 +336,9 @@ fn finish(node: &Node, id: u64, result: Result<Made, Failure>) -> Result<RunRepo
         Ok(made) => info!(archive.name = made.name, run = id, "an archive was made"),
         Err(failure) => warn!(run = id, %failure, "a run failed"),
     }
+    if let Ok(run) = &ended {
+        node.notices.note_run(run);
+    }
     ended.map_err(|error| db_failure("cannot note how the run ended", &error))
 }
 

@@ -1,5 +1,6 @@
 //! Members: inviting, joining, listing, granting, expelling.
 
+pub(super) mod invites;
 mod report;
 
 use std::time::Duration;
@@ -42,6 +43,7 @@ pub(super) async fn invite(node: &Node, invite: MeshInvite) -> Result<Invited, F
     let text = Ticket::try_from(ticket.to_string())
         .map_err(|error| Failure::caused(FailureCode::Internal, WHAT, &error))?;
     Ok(Invited {
+        id: ticket.peer(),
         ticket: text,
         mesh: ticket.mesh,
         founded,
@@ -214,7 +216,10 @@ fn changed(
     };
     Ok(Grant {
         rights: Right::ALL.into_iter().filter(allowed).collect(),
-        quota_bytes: change.quota_bytes.or(before.and_then(|grant| grant.quota_bytes)),
+        quota_bytes: match change.unlimited {
+            true => None,
+            false => change.quota_bytes.or(before.and_then(|grant| grant.quota_bytes)),
+        },
     })
 }
 

@@ -9,7 +9,7 @@ use tracing::info;
 use super::{
     asking, choices, http, keys, metrics,
     node::{Node, blocking},
-    tars, transfers, uploads,
+    orders, tars, transfers, uploads,
 };
 use crate::socket::{Caller, EventSink, Handler};
 
@@ -171,6 +171,22 @@ impl Answers {
                 transfers::cancel(node, transfer).await.map(boxed_transfer)
             }
             Request::Metrics => metrics::metrics(node).await.map(|text| Reply::Metrics { text }),
+            Request::InviteList => Ok(Reply::Invites(mesh::invites::list(&node))),
+            Request::InviteCancel { invite } => {
+                mesh::invites::cancel(&node, invite).await.map(|()| Reply::Done)
+            }
+            Request::OrderIssue(issue) => orders::issue(node, *issue).await.map(boxed_order),
+            Request::OrderList => orders::list(node).await.map(Reply::Orders),
+            Request::OrderShow { order } => orders::show(node, order).await.map(boxed_order),
+            Request::OrderCancel { order } => orders::cancel(node, order).await.map(boxed_order),
+            Request::NoticeList(list) => Ok(Reply::Notices(node.notices.list(list))),
+            Request::NoticeRead { notice } => {
+                node.notices.read(notice).map(|notice| Reply::Notice(Box::new(notice)))
+            }
+            Request::NoticeReadAll => {
+                node.notices.read_all();
+                Ok(Reply::Done)
+            }
         }
     }
 }
@@ -185,6 +201,10 @@ fn boxed_transfer(transfer: protocol::control::TransferReport) -> Reply {
 
 fn boxed_upload(upload: protocol::control::UploadReport) -> Reply {
     Reply::Upload(Box::new(upload))
+}
+
+fn boxed_order(order: protocol::control::OrderReport) -> Reply {
+    Reply::Order(Box::new(order))
 }
 
 fn boxed_job(job: protocol::control::JobReport) -> Reply {

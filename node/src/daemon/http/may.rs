@@ -30,20 +30,16 @@ pub(super) fn only_looks() -> Failure {
         .hint("make another one: `backupmanager key create NAME`, without --read-only")
 }
 
-/// Who has a key must not be able to make itself another one, to change who is in the mesh or which
-/// instances are known, or to name a path of the server to write to. A request that is new is
-/// decided on here, on purpose: the compiler asks.
+/// A key that may change things is as good as root here: jobs have commands, and restores write
+/// anywhere. It does not make other keys all the same, so that revoking it ends what it was good
+/// for; it does not take the node into another mesh; and it names no path of the server to write an
+/// export to. A request that is new is decided on here, on purpose: the compiler asks.
 fn is_local_only(request: &Request) -> bool {
     match request {
         Request::KeyCreate(_)
         | Request::KeyList
         | Request::KeyRevoke { .. }
-        | Request::MeshInvite(_)
         | Request::MeshJoin { .. }
-        | Request::MeshExpel(_)
-        | Request::MeshGrant(_)
-        | Request::InstanceAdd(_)
-        | Request::InstanceRemove { .. }
         | Request::StoreRebuild
         | Request::ArchiveExport(_) => true,
         Request::Status
@@ -88,6 +84,20 @@ fn is_local_only(request: &Request) -> bool {
         | Request::TransferShow { .. }
         | Request::TransferList
         | Request::TransferCancel { .. }
+        | Request::MeshInvite(_)
+        | Request::MeshExpel(_)
+        | Request::MeshGrant(_)
+        | Request::InstanceAdd(_)
+        | Request::InstanceRemove { .. }
+        | Request::InviteList
+        | Request::InviteCancel { .. }
+        | Request::OrderIssue(_)
+        | Request::OrderList
+        | Request::OrderShow { .. }
+        | Request::OrderCancel { .. }
+        | Request::NoticeList(_)
+        | Request::NoticeRead { .. }
+        | Request::NoticeReadAll
         | Request::Metrics => false,
     }
 }

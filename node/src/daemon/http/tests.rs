@@ -5,7 +5,7 @@ use std::sync::{
 
 use protocol::control::{
     ArchiveExport, ArchiveRef, ArchiveRemove, GrantChange, JobRun, KeyCreate, MeshExpel,
-    MeshInvite, NodeRef, Page, Prune, RawPath, Right, Role,
+    MeshInvite, NodeRef, NoticeList, OrderIssue, Page, Prune, RawPath, Right, Role,
 };
 use tokio::sync::Notify;
 use web::Backend as _;
@@ -290,24 +290,18 @@ fn archive() -> ArchiveRef {
     ArchiveRef { name: "a".parse().unwrap(), node_of: None }
 }
 
+fn tom() -> NodeRef {
+    NodeRef::Name("tom".parse().unwrap())
+}
+
 fn local_only() -> Vec<Request> {
-    let tom = || NodeRef::Name("tom".parse().unwrap());
     let (name, key) = ("a".parse().unwrap(), "a".parse().unwrap());
     let export = ArchiveExport { archive: archive(), to: RawPath(b"/x".to_vec()), overwrite: true };
-    let grant = GrantChange {
-        node: tom(),
-        allow: [Right::Open].into(),
-        deny: Default::default(),
-        quota_bytes: None,
-    };
     vec![
         Request::KeyCreate(KeyCreate { name, read_only: true, metrics_only: false }),
         Request::KeyList,
         Request::KeyRevoke { key },
-        Request::MeshInvite(MeshInvite { role: Role::Operator, quota_bytes: None, expires_ms: 1 }),
         Request::MeshJoin { ticket: "bm1-x".parse().unwrap() },
-        Request::MeshExpel(MeshExpel { node: tom(), dry_run: true }),
-        Request::MeshGrant(grant),
         Request::StoreRebuild,
         Request::ArchiveExport(export),
     ]
@@ -331,7 +325,20 @@ fn a_key_that_may_only_look_may_ask_and_change_nothing() {
     let job = || "j".parse().unwrap();
     let prune = |dry_run| Request::Prune(Prune { job: None, dry_run });
     let remove = |dry_run| Request::ArchiveRemove(ArchiveRemove { archive: archive(), dry_run });
+    let expel = |dry_run| Request::MeshExpel(MeshExpel { node: tom(), dry_run });
+    let grant = GrantChange {
+        node: tom(),
+        allow: [Right::Open].into(),
+        deny: Default::default(),
+        quota_bytes: None,
+        unlimited: false,
+    };
+    let order = OrderIssue { node: tom(), request: GC, within_ms: 1 };
     let looks = [
+        Request::InviteList,
+        Request::OrderList,
+        Request::NoticeList(NoticeList { unread: true, offset: 0, limit: 1 }),
+        expel(true),
         Request::Status,
         Request::Workers,
         Request::JobNumbered { number: 1 },
@@ -347,6 +354,15 @@ fn a_key_that_may_only_look_may_ask_and_change_nothing() {
         Request::JobRemove { job: job() },
         Request::RunCancel { run: 1 },
         Request::ArchivePin { archive: archive(), pinned: false },
+        Request::MeshInvite(MeshInvite { role: Role::Operator, quota_bytes: None, expires_ms: 1 }),
+        Request::MeshGrant(grant),
+        Request::InviteCancel { invite: protocol::NodeId([1; 32]) },
+        Request::InstanceRemove { instance: job() },
+        Request::OrderIssue(Box::new(order)),
+        Request::OrderCancel { order: protocol::OrderId([1; 16]) },
+        Request::NoticeRead { notice: 1 },
+        Request::NoticeReadAll,
+        expel(false),
         Request::UploadFinish { upload: "x".into() },
         Request::UploadCancel { upload: "x".into() },
         prune(false),

@@ -73,6 +73,7 @@ pub(in crate::daemon) async fn node_and_asks(dir: &TempDir, name: &str) -> (Arc<
         workers: Workers::default(),
         hurt: crate::daemon::hurt::Hurt::open(Arc::clone(&db), secret.id()).unwrap(),
         keeping: crate::daemon::keeping::Keeping::default(),
+        notices: crate::daemon::notices::Notices::open(Arc::clone(&db)).unwrap(),
         numbers: Arc::new(crate::daemon::numbers::Numbers::open(Arc::clone(&db)).unwrap()),
         api_keys: Arc::new(crate::daemon::keys::ApiKeys::open(Arc::clone(&db)).unwrap()),
         asking: crate::daemon::asking::Asking::default(),
@@ -151,7 +152,7 @@ fn engine(stored: Vec<Arc<[u8]>>) -> Engine {
         founder: secret().id(),
         name: "jerry".into(),
         tickets: Vec::new(),
-        right_of: Box::new(|_| None),
+        read_order: Box::new(|_| None),
     };
     Engine::new(config, stored, Time(1), &mut SeededEntropy::new(2))
 }

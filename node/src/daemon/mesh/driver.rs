@@ -10,6 +10,7 @@ use protocol::{
     engine::{Config, Engine, EngineError, Event, Input, Output},
     key::NodeSecret,
     membership::{Outstanding, Ticket},
+    order,
 };
 use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
@@ -102,20 +103,21 @@ impl Mesh {
     }
 }
 
-/// An engine for a mesh. No request of an order is executed by this version, so none has a right.
+/// An engine for a mesh. It reads orders for this node to know which right each needs.
 pub(super) fn engine(
     config: &MeshConfig,
     state: MeshState,
     tickets: Vec<Outstanding>,
     records: Vec<Arc<[u8]>>,
 ) -> Engine {
+    let secret = config.secret.clone();
     let config = Config {
         secret: config.secret.clone(),
         mesh: state.mesh,
         founder: state.founder,
         name: config.name.clone(),
         tickets,
-        right_of: Box::new(|_| None),
+        read_order: Box::new(move |due| order::read(due, &secret)),
     };
     Engine::new(config, records, sys::now(), &mut OsEntropy)
 }
@@ -194,6 +196,15 @@ impl Driver {
                 let carried = self.want("cannot make a ticket", input).await;
                 let unmade = || Failure::new(FailureCode::Internal, "cannot make a ticket", "none");
                 let _ = done.send(carried.and_then(|carried| carried.ticket.ok_or_else(unmade)));
+            }
+            Command::CancelTicket { ticket, done } => {
+                let cancelled =
+                    self.want("cannot withdraw the ticket", Input::CancelTicket { peer: ticket });
+                let cancelled = cancelled.await.map(drop);
+                if let Err(error) = self.net.forget_ticket(ticket).await {
+                    warn!(%error, "the network still waits for the holder of a ticket");
+                }
+                let _ = done.send(cancelled);
             }
             Command::Expel { node, done } => {
                 let input = Input::Expel { node };
@@ -421,6 +432,7 @@ impl Driver {
             Event::PeerIgnored { peer } => {
                 warn!(peer.id = %peer.short(), "a member sends garbage and is ignored for a while");
             }
+            // Who carries orders out looks when something changes.
             Event::Catalog(_) | Event::OrderArrived { .. } => {}
         }
         self.changed();

@@ -70,6 +70,7 @@ pub struct Joined {
 enum Command {
     Publish { changes: Vec<Change>, done: oneshot::Sender<Result<(), Failure>> },
     Invite { invitation: Invitation, done: oneshot::Sender<Result<Ticket, Failure>> },
+    CancelTicket { ticket: NodeId, done: oneshot::Sender<Result<(), Failure>> },
     Expel { node: NodeId, done: oneshot::Sender<Result<(), Failure>> },
     Join { ticket: Box<Ticket>, done: oneshot::Sender<Result<Joined, Failure>> },
     Stop { done: oneshot::Sender<()> },
@@ -138,6 +139,14 @@ impl Mesh {
     /// When this node may not invite.
     pub async fn invite(&self, invitation: Invitation) -> Result<Ticket, Failure> {
         self.ask(|done| Command::Invite { invitation, done }).await
+    }
+
+    /// A ticket shall let nobody in any more.
+    ///
+    /// # Errors
+    /// When that cannot be stored.
+    pub async fn cancel_ticket(&self, ticket: NodeId) -> Result<(), Failure> {
+        self.ask(|done| Command::CancelTicket { ticket, done }).await
     }
 
     /// Turns a member out.

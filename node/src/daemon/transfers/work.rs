@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use protocol::{
     Time,
-    control::{ArchiveRef, ArchiveTransfer, Failure, FailureCode, TransferMode, TransferState},
+    control::{
+        ArchiveRef, ArchiveTransfer, Failure, FailureCode, NoticeKind, TransferMode, TransferState,
+    },
 };
 use tokio::task::JoinSet;
 use tracing::{info, warn};
@@ -196,6 +198,10 @@ async fn attempt(node: Arc<Node>, row: Row, stop: Cancel) {
         Ok(row) => {
             let why = row.report.failure.map_or_else(String::new, |failure| failure.to_string());
             warn!(transfer = id, why, "an attempt of a transfer failed");
+            if row.report.state == TransferState::Failed {
+                let subject = format!("{} → {}", row.report.archive, row.report.instance);
+                node.notices.note(NoticeKind::TransferFailed, &subject, Some(&why));
+            }
             node.workers.failed(WORKER, why);
             if let Some(before) = before.filter(|_| row.report.state == TransferState::Failed) {
                 drop_upload(&node, &before).await;

@@ -141,7 +141,13 @@ fn local_only() -> Vec<Request> {
         Request::MeshInvite(MeshInvite { role: Role::Operator, quota_bytes: None, expires_ms: 1 }),
         Request::MeshJoin { ticket: "bm1-x".parse().unwrap() },
         Request::MeshExpel(MeshExpel { node: tom(), dry_run: true }),
-        Request::MeshGrant(GrantChange { node: tom(), allow, deny, quota_bytes: None }),
+        Request::MeshGrant(GrantChange {
+            node: tom(),
+            allow,
+            deny,
+            quota_bytes: None,
+            unlimited: false,
+        }),
         Request::StoreRebuild,
         Request::ArchiveExport(ArchiveExport {
             archive: archive(),

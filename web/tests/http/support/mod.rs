@@ -12,4 +12,4 @@ pub(crate) use client::{Answer, ask, ask_any, ask_with, exchange, exchange_with}
 pub(crate) use drawn::{Dice, strange};
 pub(crate) use fake::{FILE, Fake, GOOD, METRICS, READ_ONLY, START, Server, key};
 pub(crate) use stream::Stream;
-pub(crate) use world::{JOB, METRICS_TEXT, RUN, UPLOAD, reply, run};
+pub(crate) use world::{JOB, METRICS_TEXT, ORDER, RUN, TICKET, UPLOAD, reply, run};

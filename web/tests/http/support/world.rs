@@ -1,6 +1,7 @@
 use protocol::control::{
-    Failure, FailureCode, JobEdit, JobReport, JobRun, MemberReport, NodeRef, PruneVerdict, Reply,
-    Request, RunReport, UploadReport, UploadStart,
+    Failure, FailureCode, GrantChange, InstanceRunStarted, JobEdit, JobReport, JobRun,
+    MemberReport, MeshInvite, NodeRef, NoticeKind, NoticeReport, PruneVerdict, Reply, Request,
+    RunReport, UploadReport, UploadStart,
 };
 use protocol::upload::Spec;
 use serde::de::DeserializeOwned;
@@ -270,6 +271,113 @@ fn transfer(instance: &str) -> Value {
     })
 }
 
+/// The id of a ticket, and of an order.
+pub(crate) const TICKET: &str = "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd";
+pub(crate) const ORDER: &str = "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee";
+
+fn invited(invite: &MeshInvite) -> Value {
+    json!({
+        "id": TICKET, "ticket": "backupmanager-secret", "mesh": "c".repeat(64), "founded": false,
+        "role": invite.role, "quota_bytes": invite.quota_bytes,
+        "expires_at_ms": MADE_MS + invite.expires_ms, "addresses": ["/ip4/192.0.2.1/tcp/4001"]
+    })
+}
+
+fn invites() -> Value {
+    json!([{
+        "id": TICKET, "state": "used", "role": "storage", "quota_bytes": 1_000_000_000,
+        "expires_at_ms": MADE_MS + 86_400_000, "used_by": node("tom"),
+        "words": "apple river stone cloud"
+    }])
+}
+
+fn expelled(dry_run: bool) -> Value {
+    json!({
+        "node": node("tom"), "dry_run": dry_run,
+        "still_holds": [{ "archive": "jerry_nextcloud_20260508", "bytes": 10_000_000,
+                          "copies_elsewhere": 1 }],
+        "still_holds_total": 1
+    })
+}
+
+fn granted(change: &GrantChange) -> Value {
+    let mut member = member();
+    member["rights"] = json!(change.allow);
+    member["keeps_here_bytes_max"] = json!(change.quota_bytes);
+    member
+}
+
+fn order(state: &str) -> Value {
+    json!({
+        "id": ORDER, "by": node("jerry"), "node": node("tom"), "request": "job_run",
+        "issued_ms": MADE_MS, "deadline_ms": MADE_MS + 86_400_000, "state": state,
+        "said_ms": null, "text": null, "failure": null
+    })
+}
+
+fn refused() -> Value {
+    let mut order = order("refused");
+    order["said_ms"] = json!(MADE_MS + 1_000);
+    order["failure"] = json!({
+        "code": "refused", "what": "tom did not do it",
+        "why": "jerry has no right to run-job at this node", "hint": null
+    });
+    order
+}
+
+fn notice() -> Value {
+    let why = Some("the disk is full");
+    let mut notice =
+        NoticeReport::new(9, NoticeKind::RunFailed, "cloud", why, protocol::Time(MADE_MS));
+    notice.again(why, protocol::Time(MADE_MS + 86_400_000));
+    json!(notice)
+}
+
+/// What is asked of members, orders and notices.
+fn of_members(request: &Request) -> Result<Reply, Failure> {
+    let tom = |wanted: &NodeRef| match wanted.to_string().as_str() {
+        "tom" => Ok(()),
+        other => Err(no_such(&format!("node {other}"))),
+    };
+    Ok(match request {
+        Request::MeshInvite(invite) => Reply::Invited(read(invited(invite))),
+        Request::InviteList => Reply::Invites(read(invites())),
+        Request::InviteCancel { invite } if invite.to_string() == TICKET => Reply::Done,
+        Request::InviteCancel { .. } => return Err(no_such("ticket")),
+        Request::MeshGrant(change) => {
+            tom(&change.node)?;
+            Reply::Member(read(granted(change)))
+        }
+        Request::MeshExpel(expel) => {
+            tom(&expel.node)?;
+            Reply::Expelled(read(expelled(expel.dry_run)))
+        }
+        Request::OrderIssue(issue) => {
+            tom(&issue.node)?;
+            Reply::Order(read(order("waiting")))
+        }
+        Request::OrderList => Reply::Orders(vec![read(refused())]),
+        Request::OrderShow { order: id } if id.to_string() == ORDER => {
+            Reply::Order(read(refused()))
+        }
+        Request::OrderCancel { order: id } if id.to_string() == ORDER => {
+            Reply::Order(read(order("cancelled")))
+        }
+        Request::OrderShow { .. } | Request::OrderCancel { .. } => return Err(no_such("order")),
+        Request::NoticeList(_) => {
+            Reply::Notices(read(json!({ "notices": [notice()], "total": 1, "unread": 1 })))
+        }
+        Request::NoticeRead { notice: 9 } => {
+            let mut read_one: NoticeReport = read(notice());
+            read_one.read = true;
+            Reply::Notice(read_one.into())
+        }
+        Request::NoticeRead { .. } => return Err(no_such("notice")),
+        Request::NoticeReadAll => Reply::Done,
+        other => panic!("nobody should ask for {other:?}"),
+    })
+}
+
 fn no_such(what: &str) -> Failure {
     Failure::new(FailureCode::NotFound, format!("cannot find {what}"), "there is none")
 }
@@ -395,6 +503,27 @@ fn of_instances(request: &Request) -> Result<Reply, Failure> {
         Request::TransferShow { transfer } | Request::TransferCancel { transfer } => {
             return Err(no_such(&format!("transfer {transfer}")));
         }
-        other => panic!("nobody should ask for {other:?}"),
+        Request::InstanceAdd(add) if add.name.as_str() == "taken" => {
+            let what = "cannot add instance taken";
+            return Err(Failure::new(FailureCode::Exists, what, "there is one of that name"));
+        }
+        Request::InstanceAdd(_) => Reply::Instance(Box::new(read(instance()))),
+        Request::InstanceRun(run) if run.instance.as_str() == "tom" => {
+            Reply::InstanceRunStarted(InstanceRunStarted {
+                instance: run.instance.clone(),
+                job: "cloud".to_owned(),
+                run: Some(7),
+            })
+        }
+        Request::InstanceRun(run) => return Err(no_such(&format!("instance {}", run.instance))),
+        Request::InstanceShow { instance: wanted }
+        | Request::InstanceRemove { instance: wanted }
+            if !["tom", "2"].contains(&wanted.as_str()) =>
+        {
+            return Err(no_such(&format!("instance {wanted}")));
+        }
+        Request::InstanceShow { .. } => Reply::Instance(Box::new(read(instance()))),
+        Request::InstanceRemove { .. } => Reply::Done,
+        other => return of_members(other),
     })
 }

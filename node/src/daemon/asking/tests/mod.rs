@@ -78,7 +78,7 @@ impl Peer {
     async fn grant(&self, to: &str, allow: &[Right], deny: &[Right]) {
         let (allow, deny) = (allow.iter().copied().collect(), deny.iter().copied().collect());
         let node = to.parse().unwrap();
-        let change = GrantChange { node, allow, deny, quota_bytes: None };
+        let change = GrantChange { node, allow, deny, quota_bytes: None, unlimited: false };
         self.done(Request::MeshGrant(change)).await;
     }
 

@@ -18,7 +18,7 @@ fn named(name: &str) -> NodeRef {
 
 fn change(allow: &[Right], deny: &[Right], quota_bytes: Option<u64>) -> GrantChange {
     let (allow, deny) = (allow.iter().copied().collect(), deny.iter().copied().collect());
-    GrantChange { node: named("tom"), allow, deny, quota_bytes }
+    GrantChange { node: named("tom"), allow, deny, quota_bytes, unlimited: false }
 }
 
 fn archive(byte: u8) -> Fact {
@@ -110,7 +110,7 @@ fn an_expulsion_names_what_the_node_still_holds_and_who_else_has_it() {
         secret: secret.clone(),
         name: "jerry".into(),
         tickets: Vec::new(),
-        right_of: Box::new(|_| None),
+        read_order: Box::new(|_| None),
     };
     let mut engine = Engine::new(config, Vec::new(), Time(1), &mut SeededEntropy::new(2));
     let root = Link { id: protocol::SealedId([1; 32]), bytes: 100 };
