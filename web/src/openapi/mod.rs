@@ -68,7 +68,7 @@ pub fn description() -> &'static Value {
     &DOCUMENT.document
 }
 
-/// What the [`page`] may load.
+/// What the page may load.
 pub(crate) fn policy() -> &'static str {
     &page::POLICY
 }

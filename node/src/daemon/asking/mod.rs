@@ -1,14 +1,14 @@
-//! Requests between members: what another node of the mesh is asked from here ([`pass_on`]), and
-//! what others ask this one ([`serve`]).
+//! Requests between members: what another node of the mesh is asked from here (`pass_on`), and
+//! what others ask this one (`serve`).
 //!
 //! Words: the *asker* is the member that wants something done, the *asked* node decides and does it.
 //! A request goes over a stream of its own (`net`, "ask"), with the frames of the control socket. It
 //! goes one way only: a member that is asked never asks a third one for the asker.
 //!
-//! The asked node decides by its own grants ([`may`]), for every request anew, and takes out of its
-//! answer what the asker may not see ([`veil`]). Nothing that comes over the stream is believed: who
+//! The asked node decides by its own grants (`may`), for every request anew, and takes out of its
+//! answer what the asker may not see (`veil`). Nothing that comes over the stream is believed: who
 //! asks is known from the connection. How many may ask, how often, how long and how much is bounded
-//! on both sides; see the constants here and in [`room`](self::room).
+//! on both sides; see the constants here and in `room`.
 
 mod ask;
 mod may;
