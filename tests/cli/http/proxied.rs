@@ -139,3 +139,33 @@ fn who_guesses_keys_through_nginx_waits_alone_whoever_it_says_to_be() {
     let text = proxied.said(2, &headers, "/health");
     assert!(text.starts_with("HTTP/1.1 429"), "{text}");
 }
+
+#[test]
+fn events_come_through_nginx_as_they_happen() {
+    let proxied = Proxied::new();
+    let key = key(&proxied.jerry, &["phone"]);
+    let source = proxied.yard.path("notes");
+    std::fs::create_dir(&source).expect("a folder");
+    let mut client = proxied.client(1);
+    let head =
+        format!("GET /api/v1/events HTTP/1.1\r\nHost: x\r\nX-BackupManager-Key: {key}\r\n\r\n");
+    client.write_all(head.as_bytes()).expect("it is sent");
+    let mut text = String::new();
+    // nginx would keep them back until it has a buffer full.
+    until_said(&mut client, &mut text, "event: hello\n");
+    proxied.jerry.add_job("notes", &source, &[]);
+    let archive = proxied.jerry.back_up("notes");
+    for event in ["event: job.added\n", "event: run.ended\n", "event: archive.added\n", &archive] {
+        until_said(&mut client, &mut text, event);
+    }
+}
+
+/// Reads on until something has come; the client's timeout bounds the wait.
+fn until_said(client: &mut TcpStream, text: &mut String, wanted: &str) {
+    let mut part = [0; 4_096];
+    while !text.contains(wanted) {
+        let count = client.read(&mut part).unwrap_or_else(|error| panic!("{error}: {text}"));
+        assert_ne!(count, 0, "it ended: {text}");
+        text.push_str(&String::from_utf8_lossy(&part[..count]));
+    }
+}
