@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
 use serde_json::Value;
-use tests::support::{Instance, Node, Ran, Sshd, Yard, instance::KEY};
+use tests::support::{Instance, Node, Ran, Sshd, Yard, instance::KEY, until};
 
 use super::{archive, exported, transfer, until_state};
 
@@ -94,6 +94,30 @@ fn what_an_earlier_attempt_left_is_gone_on_with_and_checked() {
         assert!(there == whole, "other bytes; what was there was right: {is_right}");
         assert_eq!(names(&yard).len(), 2);
     }
+}
+
+#[test]
+fn a_transfer_goes_on_after_kill_9_while_the_other_end_was_at_work() {
+    let yard = Yard::new();
+    let (tom, sshd) = (Instance::plain(), Sshd::start(&yard.path("sshd")));
+    let mut jerry = let_in(&yard, &tom, &sshd);
+    let name = archive(&yard, &jerry, 3 << 20);
+    let shown = jerry.json(&["instance", "show", "tom"], "instance");
+    let key = shown["ssh"]["public_key"].as_str().expect("a key").to_owned();
+    // Whatever is to be run there begins, and hangs for longer than the rest of this test takes. The
+    // ssh of the killed daemon goes on; what it could still send is the same at the same place.
+    let begun = yard.path("begun");
+    sshd.authorize(&format!("command=\"touch {}; exec sleep 60\" {key}", begun.display()));
+    let id = send(&jerry, &name);
+    until("something is run there", || begun.exists());
+    jerry.kill();
+    sshd.authorize(&key);
+    jerry.restart();
+    until_state(&jerry, id, "done");
+    let there = fs::read(yard.path("there").join(format!("{name}.tar"))).expect("it is there");
+    assert!(there == exported(&yard, &jerry, &name), "other bytes");
+    assert_eq!(names(&yard), [format!("{name}.info.json"), format!("{name}.tar")]);
+    assert!(!jerry.data.join("transfers").join(id.to_string()).exists(), "the spool stays");
 }
 
 #[test]
