@@ -41,7 +41,6 @@ pub mod transfers;
 pub mod uploads;
 mod verify;
 pub mod view;
-mod watch;
 pub mod workers;
 pub mod yunohost;
 mod zone;
@@ -243,7 +242,7 @@ fn start_workers(
     tasks.spawn(transfers::run(Arc::clone(node), stop.clone()));
     tasks.spawn(news::run(Arc::clone(node), stop.clone()));
     tasks.spawn(orders::run(Arc::clone(node), stop.clone()));
-    tasks.spawn(watch::run(Arc::clone(node), stop.clone()));
+    tasks.spawn(notices::watch(Arc::clone(node), stop.clone()));
     tasks.spawn(notices::run(Arc::clone(node), stop.clone()));
     tasks.spawn(serve_bulk(Arc::clone(node), bulk_streams, stop.clone()));
     tasks

@@ -8,6 +8,8 @@
 //! Limits: the newest [`NOTICES_MAX`]. What is lost when the node is killed at that moment is told
 //! again where the cause holds.
 
+mod watch;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -22,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
+pub(super) use self::watch::run as watch;
 use super::node::{Node, blocking};
 use crate::{
     db::{Db, DbError, Numbered},

@@ -15,11 +15,14 @@ use protocol::{
 };
 use tracing::warn;
 
-use super::{
-    node::{Node, blocking},
-    view::{self, Archive},
+use crate::{
+    daemon::{
+        node::{Node, blocking},
+        view::{self, Archive},
+    },
+    replicate::Cancel,
+    sys,
 };
-use crate::{replicate::Cancel, sys};
 
 /// How often it looks.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -37,7 +40,7 @@ const FREE_BYTES_MIN: u64 = 512 << 20;
 const ARCHIVES_TOLD_MAX: usize = 100;
 
 /// Runs until the node stops.
-pub(super) async fn run(node: Arc<Node>, stop: Cancel) {
+pub(in crate::daemon) async fn run(node: Arc<Node>, stop: Cancel) {
     let mut watch = Watch::default();
     loop {
         let looked = blocking({
@@ -80,19 +83,20 @@ impl Watch {
     /// Own archives that have had fewer copies than wanted for long.
     fn short(&mut self, node: &Node, now: Time) {
         let me = node.id();
-        let short: BTreeMap<ArchiveId, Time> = node.mesh.look(|catalog| {
-            let own = catalog.archives_of(me).map(|(id, facts)| {
-                (facts.created, Archive { origin: me, id: *id, facts: facts.clone(), meta: None })
+        let short: BTreeSet<ArchiveId> = node.mesh.look(|catalog| {
+            let own = catalog.archives_of(me).map(|(id, facts)| Archive {
+                origin: me,
+                id: *id,
+                facts: facts.clone(),
+                meta: None,
             });
             let is_short = |archive: &Archive| {
                 view::copies(catalog, archive) < usize::from(archive.facts.copies)
             };
-            own.filter(|(_, archive)| is_short(archive))
-                .map(|(created, archive)| (archive.id, created))
-                .collect()
+            own.filter(is_short).map(|archive| archive.id).collect()
         });
-        self.short_since.retain(|id, _| short.contains_key(id));
-        for id in short.keys() {
+        self.short_since.retain(|id, _| short.contains(id));
+        for id in &short {
             self.short_since.entry(*id).or_insert(now);
         }
         let long = self.short_since.iter().filter(|(_, since)| now.since(**since) >= SHORT_MAX);
@@ -103,7 +107,7 @@ impl Watch {
         // After a restart the day begins anew; what was told before holds while it is short.
         let held = node.notices.held(NoticeKind::CopiesShort);
         let still: BTreeSet<String> =
-            if held.is_empty() { BTreeSet::new() } else { short.keys().map(title).collect() };
+            if held.is_empty() { BTreeSet::new() } else { short.iter().map(title).collect() };
         for subject in held.iter().filter(|subject| !still.contains(*subject)) {
             node.notices.clear(NoticeKind::CopiesShort, subject);
         }
@@ -190,7 +194,7 @@ mod tests {
         disk(&node, 100 << 20, 1 << 30);
         assert_eq!(told(&node), [(NoticeKind::DiskFull, 2)]);
         let other = tempfile::tempdir().unwrap();
-        let unknown = super::super::live::tests::node(&other, "tom").await;
+        let unknown = crate::daemon::live::tests::node(&other, "tom").await;
         disk(&unknown, 0, 0);
         assert!(told(&unknown).is_empty());
     }
