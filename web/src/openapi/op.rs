@@ -63,7 +63,6 @@ impl<'a> Op<'a> {
 
     /// Says what an argument in this path is, where it is not what it is elsewhere.
     #[must_use]
-    #[allow(dead_code, reason = "a part of the way routes are described")]
     pub(crate) fn arg(mut self, name: &'static str, about: &'static str) -> Self {
         self.args.insert(name, about);
         self.parameters.iter_mut().filter(|one| one["name"] == name).for_each(|one| {

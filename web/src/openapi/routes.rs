@@ -44,7 +44,6 @@ macro_rules! methods {
     ($($method:ident)*) => {$(
         #[doc = concat!("A route of the method `", stringify!($method), "`.")]
         #[must_use]
-        #[allow(dead_code, reason = "all are there, whichever are used")]
         pub(crate) fn $method<H, T>(
             mut self,
             path: &'static str,
@@ -97,7 +96,7 @@ impl Routes {
         self
     }
 
-    methods!(get post put patch delete);
+    methods!(get post put delete);
 
     /// The routes of two resources.
     #[must_use]

@@ -1,5 +1,4 @@
-//! Adding and forgetting instances, and running their jobs there. Their list stands with the
-//! transfers.
+//! Instances: servers that are reached by the HTTP contract alone, and running their jobs there.
 
 use axum::{http::StatusCode, response::Response};
 use protocol::{
@@ -39,6 +38,9 @@ pub(super) fn routes() -> Routes {
     Routes::of("Instances", "Servers that are reached by their HTTP interface alone.")
         .arg("id", "The number of the instance here, or its name.")
         .arg("job", "The number of the job there.")
+        .get("/instances", "The instances that this node knows.", list, |op| {
+            op.lists::<Instances>()
+        })
         .post("/instances", "Know an instance.", add, |op| {
             op.answers::<Detail>(201).located().fails(&[409, 502])
         })
@@ -51,6 +53,18 @@ pub(super) fn routes() -> Routes {
         .post("/instances/{id}/jobs/{job}/run", "Run a job there.", run, |op| {
             op.answers::<Started>(202).fails(&[409, 502])
         })
+}
+
+async fn list(asker: Asker) -> Result<Response, ApiError> {
+    let Reply::Instances(all) = asker.ask(Request::InstanceList).await? else {
+        return Err(ApiError::unexpected("instances"));
+    };
+    Ok(asker.list(&Instances { instances: all.into_iter().map(InstanceView::from).collect() }))
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Instances {
+    instances: Vec<InstanceView>,
 }
 
 /// An instance to be known. Its key is never shown again.

@@ -1,4 +1,4 @@
-//! Copies of archives on their way to instances, and the instances that this node knows.
+//! Copies of archives on their way to instances and to nodes of the mesh.
 
 use axum::{http::StatusCode, response::Response};
 use protocol::{
@@ -14,7 +14,7 @@ use crate::{
     openapi::Routes,
     state::Asker,
     take::{Args, Json, Params},
-    view::{InstanceView, TransferView},
+    view::TransferView,
 };
 
 /// The routes of this file.
@@ -29,9 +29,6 @@ pub(super) fn routes() -> Routes {
         .get("/transfers/{id}", "One transfer.", show, |op| op.answers::<TransferView>(200))
         .delete("/transfers/{id}", "Stop a transfer.", cancel, |op| {
             op.answers::<TransferView>(200).fails(&[409])
-        })
-        .get("/instances", "The instances that this node knows.", instances, |op| {
-            op.lists::<Instances>()
         })
 }
 
@@ -106,16 +103,4 @@ async fn show(asker: Asker, Args(id): Args<u64>) -> Result<Response, ApiError> {
 async fn cancel(asker: Asker, Args(id): Args<u64>) -> Result<Response, ApiError> {
     let transfer = transfer(asker.ask(Request::TransferCancel { transfer: id }).await?)?;
     Ok(answer::json(StatusCode::OK, &transfer))
-}
-
-async fn instances(asker: Asker) -> Result<Response, ApiError> {
-    let Reply::Instances(all) = asker.ask(Request::InstanceList).await? else {
-        return Err(ApiError::unexpected("instances"));
-    };
-    Ok(asker.list(&Instances { instances: all.into_iter().map(InstanceView::from).collect() }))
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-struct Instances {
-    instances: Vec<InstanceView>,
 }
