@@ -264,7 +264,7 @@ def rows(make_daemon, work, scale, rounds):
     """All rows; `make_daemon(name)` gives a daemon that has not been started."""
     for program in ("nginx", "wrk", "taskset"):
         if not shutil.which(program):
-            sys.exit(f"{program} is not installed (Debian: nginx-light, wrk, util-linux)")
+            sys.exit(f"{program} is not installed (Debian: nginx, wrk, util-linux)")
     nginx = Nginx(work / "nginx")
     requests(make_daemon, nginx)
     transfers(make_daemon, nginx, work, int(2e9 * scale), rounds)
